@@ -1,0 +1,36 @@
+/** What the rollout room needs of rooms above it; `run` plugs the real ones in. */
+import type { RolloutId } from '../core/ids.ts';
+
+/** Opens and closes sessions on the proxy. */
+export interface SessionService {
+  /** Opening the same rollout again (a resumed run) continues its recorded turns. */
+  open(rollout: RolloutId, options: SessionOptions): Promise<OpenSession>;
+}
+
+export interface SessionOptions {
+  /** The session owns sampling; what the agent asks for is recorded and overridden. */
+  readonly temperature: number;
+  readonly maxTokensPerTurn: number;
+  /** Turn t, attempt a samples from hash(seed, t, a). */
+  readonly seed: bigint;
+  readonly trainable: boolean;
+}
+
+export interface OpenSession {
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  /** Its requests are refused from now on. Gives what the rollout did, in facts of the record. */
+  close(): Promise<SessionFacts>;
+}
+
+export interface SessionFacts {
+  readonly turns: number;
+  readonly exactTurns: number;
+  readonly sampledTokens: number;
+  readonly toolCalls: number;
+  /** Turns with two or more tool calls. */
+  readonly parallelTurns: number;
+  readonly retokenizedSampledTokens: number;
+  /** True when a turn hit the session's token limit or the model's context. */
+  readonly truncatedBy: 'tokens' | 'context' | null;
+}
