@@ -97,6 +97,8 @@ export interface TrainOutcome {
   readonly loss: number;
   readonly gradientNorm: number;
   readonly clipFraction: number;
+  /** Tokens whose forward ran: those of the trie, since nothing is computed twice. */
+  readonly forwardTokens: number;
   /** [terms] */
   readonly termLogprobs: Float32Array;
 }

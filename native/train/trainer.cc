@@ -1,0 +1,129 @@
+#include "trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "../kernels/pool.h"
+
+namespace espalier {
+namespace {
+
+/// Part of the numerics version, like the order of any sum: lanes keep a small model's threads apart, at the price of a
+/// gradient each.
+int laneCount(const Layout& layout) { return layout.total <= (16u << 20) ? 4 : 2; }
+
+bool idle(const Schedule& schedule, int lane) {
+  if (!schedule.lanes[lane].empty()) return false;
+  for (int owner : schedule.trunkLane) {
+    if (owner == lane) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Trainer::Trainer(std::shared_ptr<const Weights> weights)
+    : shape_(weights->shape),
+      layout_(shape_),
+      weights_(std::move(weights)),
+      masters_(layout_.total + kLanes),
+      gradient_(layout_.total + kLanes),
+      transposed_(shape_),
+      optimizer_(layout_) {
+  for (size_t i = 0; i < layout_.specs.size(); i++) unpackTensor(*weights_, i, masters_.data() + layout_.offsets[i]);
+  transposed_.pack(shape_, layout_, masters_.data());
+  for (int lane = 0; lane < laneCount(layout_); lane++) {
+    lanes_.push_back(std::make_unique<Lane>(shape_, layout_, lane));
+  }
+}
+
+TrainOutcome Trainer::accumulate(const TrainPlan& plan) {
+  checkPlan(plan, shape_.vocabSize, shape_.contextLength);
+  const int lanes = static_cast<int>(lanes_.size());
+  const Schedule schedule = makeSchedule(plan, lanes);
+  const size_t terms = plan.termNode.size();
+  Step step{&plan, &schedule, weights_.get(), &transposed_, &layout_, std::vector<Tape>(schedule.pieces.size()),
+            std::vector<float>(terms), std::vector<double>(terms), std::vector<double>(terms), std::vector<char>(terms)};
+  parallelFor(lanes, [&](int lane) {
+    if (idle(schedule, lane)) {
+      lanes_[lane]->rest();
+    } else {
+      lanes_[lane]->begin(step);
+    }
+  });
+  parallelFor(lanes, [&](int lane) { lanes_[lane]->runTrunkForward(); });
+  parallelFor(lanes, [&](int lane) { lanes_[lane]->runUnits(); });
+  parallelFor(lanes, [&](int lane) { lanes_[lane]->runTrunkBackward(lanes_); });
+  foldLanes(schedule);
+
+  TrainOutcome outcome;
+  for (const auto& lane : lanes_) outcome.forwardTokens += lane->forwardTokens();
+  size_t cut = 0;
+  for (size_t term = 0; term < terms; term++) {
+    outcome.loss += step.losses[term];
+    cut += step.cut[term];
+  }
+  outcome.clipFraction = terms == 0 ? 0 : static_cast<double>(cut) / static_cast<double>(terms);
+  outcome.termLogprobs = std::move(step.logprobs);
+  outcome.gradientNorm = Optimizer::norm(gradient_.data(), layout_.total);
+  if (!std::isfinite(outcome.gradientNorm) || !std::isfinite(outcome.loss)) {
+    throw std::runtime_error("the gradient is not finite (loss " + std::to_string(outcome.loss) +
+                             "): the step was refused and weights are unchanged; lower the learning rate");
+  }
+  return outcome;
+}
+
+/// gradient = lane 0 + lane 1 + ..., idle lanes left out.
+void Trainer::foldLanes(const Schedule& schedule) {
+  std::vector<const float*> parts;
+  for (size_t lane = 0; lane < lanes_.size(); lane++) {
+    if (!idle(schedule, static_cast<int>(lane))) parts.push_back(lanes_[lane]->gradient());
+  }
+  constexpr size_t kChunkFloats = 1 << 15;
+  const size_t total = layout_.total;
+  parallelFor(static_cast<int>((total + kChunkFloats - 1) / kChunkFloats), [&](int chunk) {
+    const size_t from = chunk * kChunkFloats, end = std::min(total, from + kChunkFloats);
+    for (size_t i = from; i < end; i++) gradient_[i] = parts[0][i];
+    for (size_t part = 1; part < parts.size(); part++) {
+      for (size_t i = from; i < end; i++) gradient_[i] += parts[part][i];
+    }
+  });
+}
+
+TrainOutcome Trainer::train(const TrainPlan& plan) {
+  const std::lock_guard<std::mutex> lock(busy_);
+  TrainOutcome outcome = accumulate(plan);
+  optimizer_.update(plan, gradient_.data(), outcome.gradientNorm, masters_.data());
+  weights_ = packWeights(shape_, [&](size_t index) { return masters_.data() + layout_.offsets[index]; }, weights_->rope);
+  transposed_.pack(shape_, layout_, masters_.data());
+  return outcome;
+}
+
+std::vector<float> Trainer::gradients(const TrainPlan& plan) {
+  const std::lock_guard<std::mutex> lock(busy_);
+  accumulate(plan);
+  return {gradient_.data(), gradient_.data() + layout_.total};
+}
+
+std::shared_ptr<const Weights> Trainer::weights() {
+  const std::lock_guard<std::mutex> lock(busy_);
+  return weights_;
+}
+
+std::vector<std::vector<float>> Trainer::exportState() {
+  const std::lock_guard<std::mutex> lock(busy_);
+  std::vector<std::vector<float>> state;
+  for (size_t i = 0; i < stateSpecs().size(); i++) {
+    state.emplace_back(stateSpecs()[i].size());
+    optimizer_.exportState(i, state.back().data());
+  }
+  return state;
+}
+
+void Trainer::importState(const std::vector<const float*>& tensors) {
+  const std::lock_guard<std::mutex> lock(busy_);
+  for (size_t i = 0; i < tensors.size(); i++) optimizer_.importState(i, tensors[i]);
+}
+
+}  // namespace espalier

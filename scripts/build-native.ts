@@ -1,0 +1,180 @@
+/**
+ * Builds the native engine with one plain C++20 compiler: no node-gyp, no download. The package's install script, and
+ * before tests with `--test`.
+ *
+ * Invariants:
+ * 1. Incremental by content: an object is rebuilt when its source, a header it includes, the compiler or the flags
+ *    changed; a call with nothing to do takes milliseconds.
+ * 2. Every result is written to a name of its own and renamed: builds that run at once and processes that have the
+ *    addon loaded are safe.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+const root = resolve(import.meta.dirname, '..');
+const native = join(root, 'native');
+const build = join(native, 'build');
+const compiler = process.env['CXX'] || 'c++';
+const jobs = Math.min(2, availableParallelism());
+const run = promisify(execFile);
+
+/** What links into what: folders of native/, or single files of them. */
+const engine = ['kernels', 'model', 'train', 'binding'];
+const targets = {
+  espalier: { parts: engine, without: [] },
+  // The engine's table again, with the kernels one by one and the choice of instruction set.
+  'kernel-test': { parts: [...engine, 'test', 'reference/scalar.cc'], without: ['binding/addon.cc'] },
+  // The trainer's fp64 twin.
+  'espalier-test': { parts: ['reference'], without: ['reference/scalar.cc'] },
+} as const satisfies Record<string, { parts: readonly string[]; without: readonly string[] }>;
+type Target = keyof typeof targets;
+
+function flags(): string[] {
+  const require = createRequire(import.meta.url);
+  const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
+  const wrapper = dirname(require.resolve('node-addon-api/package.json'));
+  return [
+    ...['-std=gnu++20', '-O3', '-ffp-contract=off', '-fno-math-errno', '-fPIC', '-pthread', '-fvisibility=hidden'],
+    ...['-Wall', '-Wno-psabi', '-DNAPI_VERSION=9', '-DNAPI_CPP_EXCEPTIONS', `-I${headers}`, `-I${wrapper}`],
+  ];
+}
+
+function linkFlags(): string[] {
+  return process.platform === 'darwin'
+    ? ['-shared', '-undefined', 'dynamic_lookup', '-pthread']
+    : ['-shared', '-pthread', '-static-libstdc++', '-static-libgcc'];
+}
+
+async function compilerVersion(): Promise<string> {
+  const wayOut = 'install g++ 10 or newer (Debian, Ubuntu: apt install g++) or set CXX to a C++20 compiler';
+  const probe = join(build, `probe-${process.pid}.cc`);
+  try {
+    const { stdout } = await run(compiler, ['--version']);
+    const version = stdout.split('\n', 1)[0] ?? '';
+    if (existsSync(stampOf(version))) return version;
+    writeFileSync(probe, '#if __cplusplus < 202002L\n#error\n#endif\n#include <bit>\nint main() {}\n');
+    await run(compiler, ['-std=gnu++20', '-fsyntax-only', probe]);
+    writeFileSync(stampOf(version), version);
+    return version;
+  } catch {
+    throw new Error(`no C++20 compiler: \`${compiler}\` ${'does not run or is too old'}; ${wayOut}`);
+  } finally {
+    rmSync(probe, { force: true });
+  }
+}
+
+function stampOf(version: string): string {
+  return join(build, `compiler-${createHash('sha256').update(version).digest('hex').slice(0, 12)}`);
+}
+
+/** The source and every file of ours that it includes, directly or not. */
+function inputsOf(source: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(source)) return seen;
+  seen.add(source);
+  for (const [, name] of readFileSync(source, 'utf8').matchAll(/^\s*#include "([^"]+)"/gm)) {
+    const included = resolve(dirname(source), name ?? '');
+    if (existsSync(included)) inputsOf(included, seen);
+  }
+  return seen;
+}
+
+function hashOf(files: Iterable<string>, ...more: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const text of more) hash.update(text).update('\0');
+  for (const file of files) hash.update(relative(root, file)).update('\0').update(readFileSync(file)).update('\0');
+  return hash.digest('hex').slice(0, 32);
+}
+
+function sourcesOf(target: Target): string[] {
+  const { parts, without } = targets[target];
+  return parts
+    .filter((part) => existsSync(join(native, part)))
+    .flatMap((part) =>
+      part.endsWith('.cc') ? [part] : readdirSync(join(native, part)).map((name) => `${part}/${name}`),
+    )
+    .filter((name) => name.endsWith('.cc') && !(without as readonly string[]).includes(name))
+    .sort();
+}
+
+/** Compiles one source unless its object for exactly these inputs is there; returns the object. */
+async function compile(source: string, version: string): Promise<string> {
+  const path = join(native, source);
+  const object = join(
+    build,
+    'objects',
+    `${source.replaceAll('/', '-')}-${hashOf(inputsOf(path), version, ...flags())}.o`,
+  );
+  if (existsSync(object)) return object;
+  const temporary = `${object}.${process.pid}`;
+  try {
+    const { stderr } = await run(compiler, [...flags(), '-c', path, '-o', temporary], { maxBuffer: 1 << 26 });
+    if (stderr !== '') process.stderr.write(stderr);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    const output = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : String(cause);
+    throw new Error(`native/${source} does not compile with ${version}:\n${output}`, { cause });
+  }
+  renameSync(temporary, object);
+  return object;
+}
+
+/** Drops objects that no build of the last hours used; one that runs now may still link younger ones. */
+function prune(used: ReadonlySet<string>): void {
+  const oldest = Date.now() - 6 * 3600_000;
+  for (const name of readdirSync(join(build, 'objects'))) {
+    const object = join(build, 'objects', name);
+    if (used.has(object)) continue;
+    if ((statSync(object, { throwIfNoEntry: false })?.mtimeMs ?? oldest) < oldest) rmSync(object, { force: true });
+  }
+}
+
+async function link(target: Target, objects: readonly string[]): Promise<boolean> {
+  const addon = join(build, `${target}.node`);
+  const stamp = join(build, `${target}.inputs`);
+  const inputs = [...objects.map((object) => relative(build, object)), ...linkFlags()].join('\n');
+  if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs) return false;
+  const temporary = `${addon}.${process.pid}`;
+  await run(compiler, [...linkFlags(), ...objects, '-o', temporary]);
+  rmSync(stamp, { force: true });
+  renameSync(temporary, addon);
+  writeFileSync(stamp, inputs);
+  return true;
+}
+
+/** Brings the addons up to date; returns the names of those that changed. */
+export async function buildNative(names: readonly Target[]): Promise<Target[]> {
+  mkdirSync(join(build, 'objects'), { recursive: true });
+  const version = await compilerVersion();
+  const sources = names.map(sourcesOf);
+  const objects = new Map<string, string>();
+  const waiting = [...new Set(sources.flat())];
+  const work = async (): Promise<void> => {
+    for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) {
+      objects.set(source, await compile(source, version));
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  const changed: Target[] = [];
+  for (const [at, name] of names.entries()) {
+    const parts = (sources[at] ?? []).map((source) => objects.get(source) ?? '');
+    if (await link(name, parts)) changed.push(name);
+  }
+  prune(new Set(objects.values()));
+  return changed;
+}
+
+if (import.meta.main) {
+  const all = process.argv.includes('--test');
+  try {
+    const changed = await buildNative(all ? ['espalier', 'kernel-test', 'espalier-test'] : ['espalier']);
+    for (const name of changed) console.log(`built native/build/${name}.node`);
+  } catch (thrown) {
+    console.error(`build-native: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    process.exitCode = 1;
+  }
+}

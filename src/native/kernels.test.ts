@@ -1,0 +1,192 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { Random, seedOf } from '../core/random.ts';
+import { bitsOf, loadKernelTest, randomFloats } from './kernel-case.ts';
+
+const { kernels } = loadKernelTest();
+const sets = (['avx2', 'portable'] as const).filter((name) => kernels.useIsa(name));
+const best = sets[0] ?? 'portable';
+afterEach(() => kernels.useIsa(best));
+
+/** Runs `compute` as the scalar twin and on every instruction set; all must give the same bits. */
+function expectTwin(compute: (scalar: boolean) => Float32Array, label: string): void {
+  const twin = bitsOf(compute(true));
+  for (const name of sets) {
+    kernels.useIsa(name);
+    expect(bitsOf(compute(false)) === twin, `${name}: ${label}`).toBe(true);
+  }
+}
+
+function joined(...parts: Float32Array[]): Float32Array {
+  return Float32Array.from(parts.flatMap((part) => [...part]));
+}
+
+describe('every kernel has the bits of its scalar twin, on every instruction set', () => {
+  test('gemm, for odd sizes, chains past 256, both packings, stored and added', () => {
+    const random = new Random(seedOf('gemm'));
+    const inner = [1, 15, 16, 255, 256, 257, 520];
+    for (const [at, m] of [1, 2, 3, 4, 5, 6, 7, 13, 100].entries()) {
+      for (const n of [1, 16, 33, 70, 81]) {
+        const k = inner[(at + n) % inner.length] ?? 1;
+        const a = randomFloats(random, m * k);
+        const w = randomFloats(random, n * k);
+        const start = randomFloats(random, m * n);
+        const transposed = random.chance(0.5);
+        for (const add of [false, true]) {
+          expectTwin((scalar) => {
+            const c = start.slice();
+            kernels.gemm(a, w, c, m, n, k, add, transposed, scalar);
+            return c;
+          }, `m ${m}, n ${n}, k ${k}, add ${add}, transposed ${transposed}`);
+        }
+      }
+    }
+  });
+
+  test('attention, over block and chain borders, grouped heads and head sizes that fill no lane', () => {
+    const random = new Random(seedOf('attention'));
+    const cases = [
+      [1, 0, 1, 1, 8],
+      [1, 63, 4, 2, 32],
+      [1, 64, 4, 4, 24],
+      [1, 256, 4, 2, 32],
+      [1, 600, 6, 2, 16],
+      [5, 250, 3, 3, 20],
+      [7, 0, 4, 2, 32],
+      [70, 30, 2, 1, 40],
+      [9, 255, 7, 1, 12],
+      [3, 511, 2, 2, 64],
+      [2, 40, 2, 1, 264],
+      [11, 15, 5, 5, 6],
+    ] as const;
+    for (const [rows, first, heads, kvHeads, dim] of cases) {
+      const positions = first + rows;
+      const q = randomFloats(random, rows * heads * dim, 3);
+      const keys = randomFloats(random, positions * kvHeads * dim, 3);
+      const values = randomFloats(random, positions * kvHeads * dim);
+      const scale = 1 / Math.sqrt(dim);
+      expectTwin((scalar) => {
+        const out = new Float32Array(rows * heads * dim);
+        const maxima = new Float32Array(rows * heads);
+        const sums = new Float32Array(rows * heads);
+        kernels.attention(q, keys, values, rows, first, heads, kvHeads, dim, scale, out, maxima, sums, scalar);
+        return joined(out, maxima, sums);
+      }, `rows ${rows}, first ${first}, heads ${heads}/${kvHeads}, headDim ${dim}`);
+    }
+  });
+
+  test('rmsNorm, swiglu and rope, for every width from 1 to 70', () => {
+    const random = new Random(seedOf('rows'));
+    const table = kernels.ropeTable(100, 140, 10_000);
+    for (let width = 1; width <= 70; width++) {
+      const rows = random.between(1, 4);
+      const x = randomFloats(random, rows * 2 * width, 20);
+      const gain = randomFloats(random, width);
+      expectTwin((scalar) => {
+        const y = new Float32Array(rows * width);
+        const inverse = new Float32Array(rows);
+        kernels.rmsNorm(x, gain, rows, width, 1e-6, y, inverse, scalar);
+        return joined(y, inverse);
+      }, `rmsNorm ${width}`);
+      expectTwin((scalar) => {
+        const y = new Float32Array(rows * width);
+        kernels.swiglu(x, rows, width, y, scalar);
+        return y;
+      }, `swiglu ${width}`);
+      for (const sign of [1, -1]) {
+        expectTwin((scalar) => {
+          const y = new Float32Array(rows * 2 * width);
+          kernels.rope(x, table.subarray(0, 70), table.subarray(7000, 7070), rows, 2 * width, sign, y, scalar);
+          return y;
+        }, `rope ${width}`);
+      }
+    }
+  });
+
+  test('exp, over its whole range and at its borders', () => {
+    const random = new Random(seedOf('exp'));
+    const borders = [0, -0, 1, -87.29999, -87.3, -87.30001, 88.72283, 88.72284, -1e9, 1e9, -Infinity, Infinity, 1e-40];
+    const x = joined(Float32Array.from(borders), randomFloats(random, 20_000, 90), randomFloats(random, 5000, 1));
+    expectTwin((scalar) => kernels.exp(x, scalar), 'exp');
+  });
+
+  test('logprobRow and the draw, for vocabularies that fill no lane and no block', () => {
+    const random = new Random(seedOf('logits'));
+    for (const vocab of [1, 2, 15, 16, 17, 255, 256, 257, 301, 512, 1280, 1291]) {
+      const logits = randomFloats(random, vocab, random.pick([0.1, 5, 60]));
+      expectTwin((scalar) => kernels.logprobRow(logits, scalar), `logprobRow ${vocab}`);
+      for (const temperature of [0, 0.3, 1, 2]) {
+        const seed = BigInt(random.below(1e9));
+        expectTwin(
+          (scalar) => Float32Array.of(kernels.draw(logits, temperature, seed, vocab, scalar)),
+          `draw ${vocab} at ${temperature}`,
+        );
+      }
+    }
+  });
+});
+
+describe('own functions are near the true ones', () => {
+  test('float exp is within 1.1 units in the last place', () => {
+    const x = Float32Array.from({ length: 40_001 }, (_, i) => -87.25 + (i * (87.25 + 88.7)) / 40_000);
+    const y = kernels.exp(x, false);
+    let worst = 0;
+    for (const [i, value] of y.entries()) {
+      const exact = Math.exp(x[i] ?? 0);
+      worst = Math.max(worst, Math.abs(value - exact) / 2 ** (Math.floor(Math.log2(exact)) - 23));
+    }
+    expect(worst).toBeLessThan(1.1);
+  });
+
+  test('double log, exp, sin and cos agree with the library to 1e-14', () => {
+    const random = new Random(seedOf('exact'));
+    for (let i = 0; i < 2000; i++) {
+      const x = random.next() * 10 ** random.between(-3, 5);
+      expect(kernels.exact('sin', x)).toBeCloseTo(Math.sin(x), 11);
+      expect(kernels.exact('cos', x)).toBeCloseTo(Math.cos(x), 11);
+      expect(kernels.exact('log', x) / Math.log(x)).toBeCloseTo(1, 13);
+      const y = Math.min(x, 600) * (random.chance(0.5) ? 1 : -1);
+      expect(kernels.exact('exp', y) / Math.exp(y)).toBeCloseTo(1, 13);
+    }
+  });
+
+  test('the RoPE table holds the cosines and sines of Hugging Face angles', () => {
+    const [positions, dim, theta] = [5000, 32, 10_000];
+    const table = kernels.ropeTable(positions, dim, theta);
+    for (const position of [0, 1, 2, 63, 777, 4999]) {
+      for (let i = 0; i < dim / 2; i++) {
+        const angle = Math.fround(position * Math.fround(1 / theta ** ((2 * i) / dim)));
+        expect(table[(position * dim) / 2 + i]).toBeCloseTo(Math.cos(angle), 6);
+        expect(table[((positions + position) * dim) / 2 + i]).toBeCloseTo(Math.sin(angle), 6);
+      }
+    }
+  });
+});
+
+describe('draws follow the distribution', () => {
+  test('at temperature 0 the lowest id of the largest logits is drawn', () => {
+    expect(kernels.draw(Float32Array.of(1, 3, 2, 3, 3), 0, 1n, 0, false)).toBe(1);
+  });
+
+  test('frequencies over seeds and positions match softmax of logits over temperature', () => {
+    const logits = Float32Array.of(0, 1, -1, 2, 0.5, -30);
+    for (const temperature of [0.5, 1, 2]) {
+      const weights = [...logits].map((logit) => Math.exp(logit / temperature));
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const counts = new Array<number>(logits.length).fill(0);
+      const draws = 20_000;
+      for (let i = 0; i < draws; i++) {
+        const id = kernels.draw(logits, temperature, BigInt(i >> 6), i & 63, false);
+        counts[id] = (counts[id] ?? 0) + 1;
+      }
+      for (const [id, weight] of weights.entries()) {
+        expect(Math.abs((counts[id] ?? 0) / draws - weight / total)).toBeLessThan(0.02);
+      }
+    }
+  });
+
+  test('a token of probability 0 is never drawn', () => {
+    const logits = new Float32Array(600).fill(-1000);
+    logits[77] = 5;
+    for (let i = 0; i < 200; i++) expect(kernels.draw(logits, 1, BigInt(i), i, false)).toBe(77);
+  });
+});
