@@ -122,3 +122,36 @@ export interface Engine extends Sampler, Trainer {
   save(directory: string): Promise<void>;
   close(): Promise<void>;
 }
+
+/** What the sampler did since it was opened. Facts for reports; results never depend on them. */
+export interface EngineStatistics {
+  readonly requests: number;
+  readonly promptTokens: number;
+  /** Prompt tokens whose keys and values were in the prefix cache. */
+  readonly reusedTokens: number;
+  /** Positions that went through a forward: prompt and completion. */
+  readonly computedTokens: number;
+  readonly sampledTokens: number;
+  /** Forward calls. */
+  readonly steps: number;
+}
+
+/** The identity of the trained weights. */
+export interface Snapshot {
+  readonly version: PolicyVersion;
+  /** Hex, of model.safetensors as `save` writes it. */
+  readonly sha256: string;
+}
+
+/** An engine that owns its weights and cache: embedded, or in a child process. */
+export interface LocalEngine extends Engine {
+  /** With 'weights' the folder is for users of the model; training goes on only from one with the optimizer. */
+  save(directory: string, include?: 'weights' | 'weights and optimizer'): Promise<void>;
+  /** Takes another checkpoint of the same shape as `version`; open requests end under their own snapshot. */
+  load(directory: string, version: PolicyVersion, optimizer: 'fresh' | 'resume'): Promise<void>;
+  /** Ends every running request with `paused` at its next token boundary; later ones wait for `resume`. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  statistics(): Promise<EngineStatistics>;
+  snapshot(): Promise<Snapshot>;
+}

@@ -1,0 +1,152 @@
+/**
+ * A Hugging Face model folder in and out: what is trained here loads in vLLM and transformers.
+ *
+ * Invariants:
+ * 1. Every tensor of the shape is there with its dimensions, and no other, or reading fails by name.
+ * 2. Files beside the weights (tokenizer, chat template, configuration fields unknown here) are carried along untouched.
+ * 3. Equal checkpoints write equal bytes.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EspalierError, messageOf } from '../core/errors.ts';
+import type { ModelShape, Tensors } from '../native/native.ts';
+import { type DurableFile, writeDurableDirectory } from './durable-directory.ts';
+import { type JsonObject, parseModelConfig, sizeOf, tensorSpecs } from './model-config.ts';
+import { type NamedTensor, readSafetensors, safetensorsPieces } from './safetensors.ts';
+
+export interface Checkpoint {
+  readonly shape: ModelShape;
+  /** config.json as it was read or made. */
+  readonly config: JsonObject;
+  readonly weights: Tensors;
+  /** Moments and step count, or null when the folder has none. */
+  readonly optimizer: Tensors | null;
+  /** Carried files by name: tokenizer.json and what else was there of the list below. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+const tokenizerFile = 'tokenizer.json';
+const carriedFiles = [
+  tokenizerFile,
+  'tokenizer_config.json',
+  'chat_template.jinja',
+  'generation_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+] as const;
+const weightsFile = 'model.safetensors';
+const optimizerFile = 'optimizer.safetensors';
+
+/** Reads a folder. Throws a `checkpoint` or `config` error, one line, that names the file and what is wrong. */
+export async function readCheckpoint(directory: string): Promise<Checkpoint> {
+  const configBytes = await readOptional(directory, 'config.json');
+  if (configBytes === null) throw missing(directory, 'config.json', 'it is not a model folder');
+  const config = parseJson(configBytes, join(directory, 'config.json'));
+  const shape = parseModelConfig(config);
+  const files = new Map<string, Uint8Array>();
+  for (const name of carriedFiles) {
+    const bytes = await readOptional(directory, name);
+    if (bytes !== null) files.set(name, bytes);
+  }
+  if (!files.has(tokenizerFile)) {
+    throw missing(directory, tokenizerFile, 'copy the tokenizer files of the model into the folder');
+  }
+  const weights = await readOptional(directory, weightsFile);
+  if (weights === null) throw missing(directory, weightsFile, 'a single F32 safetensors file is needed');
+  const tensors = readSafetensors(weights, join(directory, weightsFile));
+  const optimizer = await readOptional(directory, optimizerFile);
+  return {
+    shape,
+    config,
+    weights: ordered(tensors, shape, join(directory, weightsFile)),
+    optimizer: optimizer === null ? null : flat(readSafetensors(optimizer, join(directory, optimizerFile))),
+    files,
+  };
+}
+
+/** Writes the folder whole or not at all; replaces one that is there. */
+export async function writeCheckpoint(directory: string, checkpoint: Checkpoint): Promise<void> {
+  const config = Buffer.from(`${JSON.stringify(checkpoint.config, null, 2)}\n`);
+  const files: DurableFile[] = [{ name: 'config.json', pieces: [config] }];
+  for (const [name, bytes] of checkpoint.files) files.push({ name, pieces: [bytes] });
+  files.push({ name: weightsFile, pieces: weightPieces(checkpoint) });
+  if (checkpoint.optimizer !== null) {
+    files.push({ name: optimizerFile, pieces: safetensorsPieces(oneDimensional(checkpoint.optimizer)) });
+  }
+  await writeDurableDirectory(directory, files);
+}
+
+/** sha256, in hex, of the weights as model.safetensors would hold them: the identity of a snapshot. */
+export function snapshotSha256(checkpoint: Pick<Checkpoint, 'shape' | 'weights'>): string {
+  const hash = createHash('sha256');
+  for (const piece of weightPieces(checkpoint)) hash.update(piece);
+  return hash.digest('hex');
+}
+
+function weightPieces({ shape, weights }: Pick<Checkpoint, 'shape' | 'weights'>): Uint8Array[] {
+  const data = new Map(weights.names.map((name, i) => [name, weights.data[i] as Float32Array]));
+  const tensors = tensorSpecs(shape).map((spec): NamedTensor => {
+    const values = data.get(spec.name);
+    if (values?.length === sizeOf(spec.dims)) return { ...spec, data: values };
+    const found = values === undefined ? 'is missing' : `has ${values.length} values`;
+    throw new EspalierError('checkpoint', `${spec.name} ${found}; its shape is [${spec.dims}]`);
+  });
+  return safetensorsPieces(tensors);
+}
+
+/** The shape's tensors in canonical order. A copy of the embeddings that ties make redundant is dropped. */
+function ordered(tensors: readonly NamedTensor[], shape: ModelShape, file: string): Tensors {
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  if (shape.tiedEmbeddings) byName.delete('lm_head.weight');
+  const specs = tensorSpecs(shape);
+  const data = specs.map(({ name, dims }) => {
+    const tensor = byName.get(name);
+    if (tensor === undefined) throw mismatch(file, `${name} is missing`);
+    if (tensor.dims.join() !== dims.join()) throw mismatch(file, `${name} is [${tensor.dims}], not [${dims}]`);
+    byName.delete(name);
+    return tensor.data;
+  });
+  const [extra] = byName.keys();
+  if (extra !== undefined) throw mismatch(file, `${extra} is not part of the model`);
+  return { names: specs.map(({ name }) => name), data };
+}
+
+function flat(tensors: readonly NamedTensor[]): Tensors {
+  return { names: tensors.map(({ name }) => name), data: tensors.map(({ data }) => data) };
+}
+
+function oneDimensional({ names, data }: Tensors): NamedTensor[] {
+  return names.map((name, i) => {
+    const values = data[i] as Float32Array;
+    return { name, dims: [values.length], data: values };
+  });
+}
+
+async function readOptional(directory: string, name: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(join(directory, name));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new EspalierError('checkpoint', `cannot read ${join(directory, name)}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function parseJson(bytes: Uint8Array, file: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  } catch (cause) {
+    throw new EspalierError('checkpoint', `${file} is not JSON: ${messageOf(cause)}`, { cause });
+  }
+  throw new EspalierError('checkpoint', `${file} holds no JSON object`);
+}
+
+function missing(directory: string, name: string, wayOut: string): EspalierError {
+  return new EspalierError('checkpoint', `model folder ${directory} has no ${name}; ${wayOut}`);
+}
+
+function mismatch(file: string, what: string): EspalierError {
+  return new EspalierError('checkpoint', `${file} and config.json disagree: ${what}`);
+}

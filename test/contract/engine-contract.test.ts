@@ -1,0 +1,244 @@
+/**
+ * What every engine keeps to. Each kind runs the whole suite; what a kind cannot do is skipped with the reason.
+ */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { policyVersion } from '../../src/core/ids.ts';
+import { readCheckpoint, snapshotSha256, writeCheckpoint } from '../../src/engine/checkpoint.ts';
+import type { LocalEngine, OptimizerStep, Sampler, TrieBatch } from '../../src/engine/engine.ts';
+import { openEmbedded } from '../../src/engine/engines/embedded.ts';
+import { ScriptedSampler } from '../../src/engine/engines/scripted.ts';
+import { scoreIds } from '../../src/engine/score-ids.ts';
+import { createEngineHost } from '../../src/host/engine-host.ts';
+import { layoutTrajectories } from '../../src/trie/layout.ts';
+import { ask } from './engine-collect.ts';
+import { livelyCheckpoint, tinyShape } from './engine-models.ts';
+
+const built = existsSync(new URL('../../native/build/espalier.node', import.meta.url));
+const whyNoAddon = 'the native addon is not built';
+let directory = '';
+let model = '';
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'espalier-engine-'));
+  model = join(directory, 'model');
+  await writeCheckpoint(model, livelyCheckpoint());
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const range = (length: number, from = 0) => Array.from({ length }, (_, i) => (i * 7 + from) % tinyShape.vocabSize);
+const scripted = () =>
+  new ScriptedSampler({
+    contextLength: tinyShape.contextLength,
+    vocabSize: tinyShape.vocabSize,
+    complete: (prompt) => Int32Array.from({ length: 300 }, (_, i) => (i + (prompt[0] as number)) % tinyShape.vocabSize),
+  });
+
+interface Kind {
+  readonly name: string;
+  readonly skip: string | null;
+  open(): Promise<Sampler & { close?(): Promise<void> }>;
+}
+const samplers: Kind[] = [
+  { name: 'embedded', skip: built ? null : whyNoAddon, open: () => openEmbedded({ model, threads: 2 }) },
+  { name: 'host(embedded)', skip: built ? null : whyNoAddon, open: () => createEngineHost({ model, threads: 2 }) },
+  { name: 'scripted', skip: null, open: async () => scripted() },
+];
+
+for (const { name, skip, open } of samplers) {
+  describe.skipIf(skip !== null)(`${name} samples${skip === null ? '' : ` (skipped: ${skip})`}`, () => {
+    let engine: Sampler & { close?(): Promise<void> };
+    beforeAll(async () => {
+      engine = await open();
+    });
+    afterAll(() => engine.close?.());
+
+    test('maxTokens ends a completion with `length` and exactly that many tokens', async () => {
+      const { ids, end } = await ask(engine, range(5), { maxTokens: 21 });
+      expect(ids.length).toBe(21);
+      expect(end).toEqual({ type: 'end', reason: 'length' });
+    });
+
+    test('a stop id ends a completion with `stop` and is part of it', async () => {
+      const whole = await ask(engine, range(5), { maxTokens: 21 });
+      const stopId = whole.ids[9] as number;
+      const { ids, end } = await ask(engine, range(5), { maxTokens: 21, stopIds: [stopId] });
+      expect(ids).toEqual(whole.ids.slice(0, whole.ids.indexOf(stopId) + 1));
+      expect(end.reason).toBe('stop');
+    });
+
+    test('prompt and completion together never pass the context', async () => {
+      const { ids, end } = await ask(engine, range(tinyShape.contextLength - 3), { maxTokens: 20 });
+      expect([ids.length, end.reason]).toEqual([3, 'length']);
+      const none = await ask(engine, range(tinyShape.contextLength), { maxTokens: 20 });
+      expect([none.ids.length, none.end.reason]).toEqual([0, 'length']);
+    });
+
+    test('an aborted request ends with a failure that says so', async () => {
+      const { end } = await ask(engine, range(5), { maxTokens: 100, signal: AbortSignal.abort() });
+      expect(end).toEqual({ type: 'end', reason: 'failed', message: 'aborted by the caller' });
+    });
+
+    test('equal requests get equal completions', async () => {
+      const [first, second] = await Promise.all([ask(engine, range(30)), ask(engine, range(30))]);
+      expect(first).toEqual(second);
+      expect(await ask(engine, range(30))).toEqual(first);
+    });
+  });
+}
+
+const localEngines = samplers.slice(0, 2).map(({ name, skip }) => ({ name, skip }));
+const openLocal = (name: string, options = {}): Promise<LocalEngine> =>
+  name === 'embedded'
+    ? openEmbedded({ model, threads: 2, ...options })
+    : createEngineHost({ model, threads: 2, ...options });
+
+for (const { name, skip } of localEngines) {
+  describe.skipIf(skip !== null)(`${name} owns its weights${skip === null ? '' : ` (skipped: ${skip})`}`, () => {
+    test.for([
+      { stepTokens: 512, maxSequences: 64 },
+      { stepTokens: 7, maxSequences: 3 },
+      { stepTokens: 40, maxSequences: 16, cacheBlocks: 4 },
+    ])('every log-probability equals `score` bit for bit, with %o', async (options) => {
+      await using opened = closing(await openLocal(name, options));
+      const { engine } = opened;
+      const prompts = [range(1), range(150), range(150), range(90), range(64), range(65, 3), range(2, 9)];
+      for (let round = 0; round < 2; round++) {
+        const all = await Promise.all(
+          prompts.map((ids, i) =>
+            ask(engine, ids, { seed: BigInt(i), maxTokens: 5 + i * 9, temperature: i % 3 === 2 ? 0 : 1 }),
+          ),
+        );
+        for (const [i, { ids, logprobs }] of all.entries()) {
+          const prompt = prompts[i] as number[];
+          const scored = await engine.score(Int32Array.from([...prompt, ...ids]));
+          expect(logprobs).toEqual([...scored.subarray(prompt.length - 1)]);
+          // The session's next turn.
+          if (round === 0) prompts[i] = [...prompt, ...ids, 4, 2].slice(0, 200);
+        }
+      }
+      const { reusedTokens } = await engine.statistics();
+      expect(reusedTokens).toBeGreaterThan(0);
+    });
+
+    test('scoreIds of the folder gives the same bits as the engine', async () => {
+      await using opened = closing(await openLocal(name));
+      const ids = Int32Array.from(range(70));
+      expect(await scoreIds(model, ids)).toEqual(await opened.engine.score(ids));
+    });
+
+    test('training recomputes recorded log-probabilities exactly, then samples under the new version', async () => {
+      await using opened = closing(await openLocal(name));
+      const { engine } = opened;
+      const group = await Promise.all([1n, 2n, 3n].map((seed) => ask(engine, range(80), { seed, maxTokens: 30 })));
+      const result = await engine.train({ batch: batchOf(range(80), group), objective, optimizer });
+      expect([...result.termLogprobs].sort()).toEqual(group.flatMap(({ logprobs }) => logprobs).sort());
+      expect([result.version, engine.version]).toEqual([1, 0]);
+      expect(Number.isFinite(result.loss) && result.gradientNorm > 0).toBe(true);
+      expect(await engine.publish()).toBe(1);
+      expect(engine.version).toBe(1);
+      const now = await ask(engine, range(80), { seed: 1n, maxTokens: 30 });
+      expect(now.versions).toEqual(now.ids.map(() => 1));
+      const scored = await engine.score(Int32Array.from([...range(80), ...now.ids]));
+      expect(now.logprobs).toEqual([...scored.subarray(79)]);
+      expect(now.logprobs).not.toEqual(group[0]?.logprobs);
+    });
+
+    test('training and scoring beside sampling change nothing that is sampled', async () => {
+      await using opened = closing(await openLocal(name));
+      const { engine } = opened;
+      const wishes = [range(60), range(90, 2), range(90, 5)];
+      const quiet = await Promise.all(wishes.map((ids, i) => ask(engine, ids, { seed: BigInt(i), maxTokens: 60 })));
+      const batch = batchOf(range(60), quiet.slice(0, 1));
+      const busy = wishes.map((ids, i) => ask(engine, [...ids], { seed: BigInt(i), maxTokens: 60 }));
+      const trained = await Promise.all([1, 2, 3].map(() => engine.train({ batch, objective, optimizer })));
+      await Promise.all(wishes.map((ids) => engine.score(Int32Array.from(ids))));
+      await engine.publish();
+      expect(await Promise.all(busy)).toEqual(quiet);
+      expect(trained.map(({ version }) => version)).toEqual([1, 2, 3]);
+    });
+
+    test('training that goes on from a saved folder gives the same weights as training without a stop', async () => {
+      const saved = join(directory, `${name}-saved`);
+      await using opened = closing(await openLocal(name));
+      const { engine } = opened;
+      const group = await Promise.all([1n, 2n].map((seed) => ask(engine, range(20), { seed, maxTokens: 9 })));
+      const request = { batch: batchOf(range(20), group), objective, optimizer };
+      await engine.train(request);
+      await engine.save(saved);
+      await engine.train(request);
+      const straight = await engine.snapshot();
+      await using again = closing(await openLocal(name, { model: saved, version: 1, optimizer: 'resume' }));
+      await again.engine.train(request);
+      expect(await again.engine.snapshot()).toEqual(straight);
+      await again.engine.load(saved, policyVersion(1), 'resume');
+      expect(again.engine.version).toBe(1);
+      await again.engine.train(request);
+      expect(await again.engine.snapshot()).toEqual(straight);
+    });
+
+    test('a saved folder reads back as the weights of the snapshot, tokenizer carried along', async () => {
+      const saved = join(directory, `${name}-weights`);
+      await using opened = closing(await openLocal(name));
+      await opened.engine.save(saved, 'weights');
+      const checkpoint = await readCheckpoint(saved);
+      expect(checkpoint.optimizer).toBeNull();
+      expect([...checkpoint.files.keys()]).toEqual(['tokenizer.json']);
+      expect(await opened.engine.snapshot()).toEqual({ version: 0, sha256: snapshotSha256(checkpoint) });
+      expect(snapshotSha256(checkpoint)).toBe(snapshotSha256(livelyCheckpoint()));
+    });
+
+    test('a batch that is not a trie is refused with what is wrong', async () => {
+      await using opened = closing(await openLocal(name));
+      const batch = batchOf(range(4), [{ ids: [1], logprobs: [-1] }]);
+      const broken = { ...batch, tokens: Int32Array.from(batch.tokens).fill(999) };
+      const trained = opened.engine.train({ batch: broken, objective, optimizer });
+      await expect(trained).rejects.toMatchObject({ boundary: 'engine', message: /token 0 is 999/ });
+    });
+  });
+}
+
+const objective = { kind: 'clipped', clipLow: 0.2, clipHigh: 0.28, normalizer: 3 } as const;
+const optimizer: OptimizerStep = {
+  matrices: 'muon',
+  learningRate: 1e-2,
+  muonLearningRate: 1e-2,
+  muonMomentum: 0.9,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  gradientClip: Number.POSITIVE_INFINITY,
+};
+
+/** A group on its trie: a term for each sampled token, advantages alternating. */
+function batchOf(
+  prompt: readonly number[],
+  group: readonly { readonly ids: readonly number[]; readonly logprobs: readonly number[] }[],
+): TrieBatch {
+  const { nodes, ...layout } = layoutTrajectories(group.map(({ ids }) => Int32Array.from([...prompt, ...ids])));
+  const terms = group.flatMap(({ ids, logprobs }, i) =>
+    ids.map((target, t) => ({
+      node: nodes[i]?.[prompt.length + t - 1] as number,
+      target,
+      logprob: logprobs[t] as number,
+      advantage: i % 2 === 0 ? 1 : -1,
+    })),
+  );
+  terms.sort((a, b) => a.node - b.node);
+  return {
+    ...layout,
+    termNode: Int32Array.from(terms, ({ node }) => node),
+    termTarget: Int32Array.from(terms, ({ target }) => target),
+    termBehaviorLogprob: Float32Array.from(terms, ({ logprob }) => logprob),
+    termAPos: Float32Array.from(terms, ({ advantage }) => Math.max(advantage, 0)),
+    termANeg: Float32Array.from(terms, ({ advantage }) => Math.min(advantage, 0)),
+    termCount: Float32Array.from(terms, () => 1),
+  };
+}
+
+function closing<T extends { close(): Promise<void> }>(engine: T) {
+  return { engine, [Symbol.asyncDispose]: () => engine.close() };
+}
