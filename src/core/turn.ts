@@ -14,7 +14,7 @@ export type Fidelity = 'exact' | 'observed' | 'text';
 export interface Turn {
   readonly id: TurnId;
   readonly session: SessionId;
-  /** 0, 1, ... in the order in which the session's turns became durable. */
+  /** 0, 1, ... in the order in which the session's requests came. */
   readonly index: number;
   /** The exact ids that the sampler was given: shape [prompt length]. */
   readonly prompt: Int32Array;

@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseChatRequest } from './chat-completions.ts';
+import { type ChatReply, ChatStream, chatReplyJson } from './chat-reply.ts';
+
+const head = { id: 'chatcmpl-x-0', model: 'seedling', created: 1 };
+
+describe('a chat request', () => {
+  it('means the same with text in a string or in parts, null or absent', () => {
+    const plain = parseChatRequest({
+      model: 'm',
+      messages: [
+        { role: 'developer', content: 'be brief' },
+        {
+          role: 'assistant',
+          content: '',
+          tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{' } }],
+        },
+        { role: 'tool', tool_call_id: 'a', content: 'x\ny' },
+      ],
+    });
+    const parts = parseChatRequest({
+      model: 'm',
+      tools: null,
+      stop: null,
+      messages: [
+        { role: 'system', content: [{ type: 'text', text: 'be brief' }] },
+        {
+          role: 'assistant',
+          content: null,
+          tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{' } }],
+        },
+        {
+          role: 'tool',
+          tool_call_id: 'a',
+          content: [
+            { type: 'text', text: 'x' },
+            { type: 'text', text: 'y' },
+          ],
+        },
+      ],
+    });
+    expect(parts).toEqual(plain);
+  });
+
+  it('keeps wishes as facts, takes the smaller limit, and hides tools that must not be called', () => {
+    const request = parseChatRequest({
+      model: 'm',
+      messages: [{ role: 'user', content: 'x' }],
+      temperature: 0.3,
+      max_tokens: 9,
+      max_completion_tokens: 5,
+      tools: [{ type: 'function', function: { name: 'f' } }],
+      tool_choice: 'none',
+    });
+    expect(request.maxTokens).toBe(5);
+    expect(request.wishes).toEqual({ temperature: 0.3, max_tokens: 9, max_completion_tokens: 5 });
+    expect(request.tools).toEqual([]);
+  });
+});
+
+describe('a streamed reply', () => {
+  it('says what the JSON reply says, however its content was cut', () => {
+    const calls = fc.array(fc.record({ id: fc.string(), name: fc.string(), arguments: fc.string() }), { maxLength: 3 });
+    fc.assert(
+      fc.property(fc.string(), fc.string(), calls, fc.nat({ max: 30 }), (thinking, content, toolCalls, cut) => {
+        const reply: ChatReply = {
+          thinking,
+          content,
+          toolCalls,
+          finishReason: 'stop',
+          promptTokens: 3,
+          completionTokens: 4,
+        };
+        const stream = new ChatStream(head);
+        const piece = content.slice(0, cut);
+        const events = stream.begin() + (piece === '' ? '' : stream.text(piece)) + stream.end(reply, true);
+        const lines = events.split('\n\n').slice(0, -1);
+        expect(lines.pop()).toBe('data: [DONE]');
+        const chunks = lines.map((line) => JSON.parse(line.slice('data: '.length)));
+        const whole = JSON.parse(chatReplyJson(head, reply));
+        const deltas = chunks.flatMap((chunk) => chunk.choices.map((choice: { delta: unknown }) => choice.delta));
+        const text = (name: string): string => deltas.map((delta) => delta[name] ?? '').join('');
+        expect(text('content')).toBe(whole.choices[0].message.content ?? '');
+        expect(text('reasoning_content')).toBe(whole.choices[0].message.reasoning_content ?? '');
+        const streamed = deltas.flatMap((delta) => delta.tool_calls ?? []);
+        expect(streamed).toEqual(
+          (whole.choices[0].message.tool_calls ?? []).map((call: object, index: number) => ({ index, ...call })),
+        );
+        expect(chunks.at(-1).usage).toEqual(whole.usage);
+      }),
+    );
+  });
+});

@@ -1,0 +1,220 @@
+/**
+ * The dialect of `POST /v1/chat/completions`: request JSON to messages.
+ *
+ * Writing replies is in chat-reply.ts. Wishes about sampling are kept as facts, not obeyed: the session owns sampling.
+ *
+ * Invariants:
+ * 1. What cannot be done is refused with 400 and the field's name; nothing that changes an answer is ignored.
+ * 2. Text in an array of parts equals the same text in a string.
+ */
+import type { Message, ToolCall } from '../core/message.ts';
+import type { ToolDefinition } from '../core/tool.ts';
+import { invalid, type JsonObject, listAt, missing, objectAt, textAt, wholeAt } from './json-reader.ts';
+
+export interface ChatRequest {
+  readonly model: string;
+  readonly messages: readonly Message[];
+  readonly tools: readonly ToolDefinition[];
+  readonly stream: boolean;
+  /** Send token counts in a last chunk. */
+  readonly includeUsage: boolean;
+  /** The smaller of `max_tokens` and `max_completion_tokens`, or null. */
+  readonly maxTokens: number | null;
+  /** Sampling parameters and labels as they were asked for. */
+  readonly wishes: Readonly<Record<string, unknown>>;
+}
+
+/** Recorded, and overridden by the session or without influence on the answer. */
+const wishNames = new Set(
+  [
+    'temperature top_p presence_penalty frequency_penalty seed max_tokens max_completion_tokens user metadata store',
+    'service_tier parallel_tool_calls prompt_cache_key prompt_cache_retention safety_identifier reasoning_effort',
+    'verbosity',
+  ].flatMap((names) => names.split(' ')),
+);
+const understood = new Set('model messages tools tool_choice stream stream_options n'.split(' '));
+
+/** Accepted only with the value that means "not used". */
+const unsupported: Readonly<Record<string, (value: unknown) => boolean>> = {
+  stop: (value) => value === null || (Array.isArray(value) && value.length === 0),
+  logprobs: (value) => value === null || value === false,
+  top_logprobs: (value) => value === null || value === 0,
+  logit_bias: (value) => value === null || (typeof value === 'object' && Object.keys(value).length === 0),
+  response_format: (value) => value === null || (value as { type?: unknown }).type === 'text',
+  modalities: (value) => value === null || (Array.isArray(value) && value.every((kind) => kind === 'text')),
+  audio: (value) => value === null,
+  prediction: (value) => value === null,
+  functions: (value) => value === null,
+  function_call: (value) => value === null,
+  web_search_options: (value) => value === null,
+};
+
+/** Throws Refusal. */
+export function parseChatRequest(json: unknown): ChatRequest {
+  const body = objectAt(json, 'body') as JsonObject & {
+    readonly model?: unknown;
+    readonly messages?: unknown;
+    readonly tools?: unknown;
+    readonly tool_choice?: unknown;
+    readonly stream?: unknown;
+    readonly stream_options?: { readonly include_usage?: unknown } | null;
+    readonly n?: unknown;
+    readonly max_tokens?: unknown;
+    readonly max_completion_tokens?: unknown;
+  };
+  const wishes = refuseWhatCannotBeDone(body);
+  if (body.messages === undefined) throw missing('messages');
+  const messages = listAt(body.messages, 'messages').map(message);
+  if (messages.length === 0) throw invalid('messages', `Invalid 'messages': empty array.`, 'empty_array');
+  const limits = [
+    wholeAt(body.max_tokens, 'max_tokens', 1),
+    wholeAt(body.max_completion_tokens, 'max_completion_tokens', 1),
+  ];
+  const given = limits.filter((limit) => limit !== null);
+  return {
+    model: textAt(body.model, 'model'),
+    messages,
+    tools: body.tool_choice === 'none' ? [] : tools(body.tools),
+    stream: body.stream === true,
+    includeUsage: body.stream_options?.include_usage === true,
+    maxTokens: given.length === 0 ? null : Math.min(...given),
+    wishes,
+  };
+}
+
+function refuseWhatCannotBeDone(body: JsonObject): Record<string, unknown> {
+  const wishes: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(body)) {
+    if (wishNames.has(name)) wishes[name] = value;
+    else if (Object.hasOwn(unsupported, name)) {
+      if (value !== undefined && !unsupported[name]?.(value)) {
+        throw invalid(
+          name,
+          `Unsupported parameter: '${name}' is not supported with this model.`,
+          'unsupported_parameter',
+        );
+      }
+    } else if (!understood.has(name)) {
+      throw invalid(name, `Unrecognized request argument supplied: ${name}`, 'unknown_parameter');
+    }
+  }
+  const { n, tool_choice: choice, stream } = body as { n?: unknown; tool_choice?: unknown; stream?: unknown };
+  if (n !== undefined && n !== null && n !== 1) {
+    throw invalid('n', `Unsupported value: 'n' must be 1 with this model.`, 'unsupported_value');
+  }
+  if (choice !== undefined && choice !== null && choice !== 'auto' && choice !== 'none') {
+    throw invalid('tool_choice', `Unsupported value: 'tool_choice' must be 'auto' or 'none'.`, 'unsupported_value');
+  }
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean') {
+    throw invalid('stream', `Invalid type for 'stream': expected a boolean.`, 'invalid_type');
+  }
+  return wishes;
+}
+
+function message(value: unknown, index: number): Message {
+  const at = `messages[${index}]`;
+  const given = objectAt(value, at) as JsonObject & {
+    readonly role?: unknown;
+    readonly content?: unknown;
+    readonly tool_calls?: unknown;
+    readonly tool_call_id?: unknown;
+  };
+  const role = textAt(given.role, `${at}.role`);
+  switch (role) {
+    case 'system':
+    case 'developer':
+      return { role: 'system', content: requiredContent(given.content, at) };
+    case 'user':
+      return { role: 'user', content: requiredContent(given.content, at) };
+    case 'assistant':
+      return {
+        role: 'assistant',
+        content: content(given.content, at) ?? '',
+        toolCalls: toolCalls(given.tool_calls, at),
+      };
+    case 'tool':
+      return {
+        role: 'tool',
+        toolCallId: textAt(given.tool_call_id, `${at}.tool_call_id`),
+        content: requiredContent(given.content, at),
+      };
+    default:
+      throw invalid(
+        `${at}.role`,
+        `Invalid value: '${role}'. Supported values are: 'system', 'developer', 'assistant', 'user', and 'tool'.`,
+        'invalid_value',
+      );
+  }
+}
+
+function requiredContent(value: unknown, at: string): string {
+  const text = content(value, at);
+  if (text === null)
+    throw invalid(`${at}.content`, `Invalid value for '${at}.content': expected a string.`, 'invalid_type');
+  return text;
+}
+
+function content(value: unknown, at: string): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'string') return value;
+  const parts = listAt(value, `${at}.content`).map((part, i) => {
+    const where = `${at}.content[${i}]`;
+    const given = objectAt(part, where) as {
+      readonly type?: unknown;
+      readonly text?: unknown;
+      readonly refusal?: unknown;
+    };
+    if (given.type === 'refusal') return textAt(given.refusal, `${where}.refusal`);
+    if (given.type !== 'text') {
+      throw invalid(
+        `${where}.type`,
+        `Invalid value: '${String(given.type)}'. Supported values are: 'text'.`,
+        'invalid_value',
+      );
+    }
+    return textAt(given.text, `${where}.text`);
+  });
+  return parts.join('\n');
+}
+
+function toolCalls(value: unknown, at: string): ToolCall[] {
+  if (value === undefined || value === null) return [];
+  return listAt(value, `${at}.tool_calls`).map((call, i) => {
+    const where = `${at}.tool_calls[${i}]`;
+    const given = objectAt(call, where) as { readonly id?: unknown; readonly function?: unknown };
+    const fn = objectAt(given.function, `${where}.function`) as {
+      readonly name?: unknown;
+      readonly arguments?: unknown;
+    };
+    return {
+      id: textAt(given.id, `${where}.id`),
+      name: textAt(fn.name, `${where}.function.name`),
+      arguments: textAt(fn.arguments ?? '{}', `${where}.function.arguments`),
+    };
+  });
+}
+
+function tools(value: unknown): ToolDefinition[] {
+  if (value === undefined || value === null) return [];
+  return listAt(value, 'tools').map((tool, i) => {
+    const at = `tools[${i}]`;
+    const given = objectAt(tool, at) as { readonly type?: unknown; readonly function?: unknown };
+    if (given.type !== 'function') {
+      throw invalid(
+        `${at}.type`,
+        `Invalid value: '${String(given.type)}'. Supported values are: 'function'.`,
+        'invalid_value',
+      );
+    }
+    const fn = objectAt(given.function, `${at}.function`) as {
+      readonly name?: unknown;
+      readonly description?: unknown;
+      readonly parameters?: unknown;
+    };
+    return {
+      name: textAt(fn.name, `${at}.function.name`),
+      description: textAt(fn.description ?? '', `${at}.function.description`),
+      parameters: objectAt(fn.parameters ?? { type: 'object', properties: {} }, `${at}.function.parameters`),
+    };
+  });
+}

@@ -1,0 +1,45 @@
+/** Reads request JSON field by field; what does not fit is a Refusal that names the field, as the real APIs do. */
+import { Refusal } from './refusal.ts';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function invalid(param: string, message: string, code?: string): Refusal {
+  return new Refusal(400, message, { param, ...(code !== undefined && { code }) });
+}
+
+export function objectAt(value: unknown, param: string): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(param, `Invalid type for '${param}': expected an object.`, 'invalid_type');
+  }
+  return value as JsonObject;
+}
+
+export function listAt(value: unknown, param: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw invalid(param, `Invalid type for '${param}': expected an array.`, 'invalid_type');
+  return value;
+}
+
+export function textAt(value: unknown, param: string): string {
+  if (value === undefined) throw missing(param);
+  if (typeof value !== 'string') {
+    throw invalid(param, `Invalid type for '${param}': expected a string.`, 'invalid_type');
+  }
+  return value;
+}
+
+export function missing(param: string): Refusal {
+  return invalid(param, `Missing required parameter: '${param}'.`, 'missing_required_parameter');
+}
+
+/** A whole number from `least`, or null when it is not given. */
+export function wholeAt(value: unknown, param: string, least: number): number | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) {
+    throw invalid(
+      param,
+      `Invalid value for '${param}': expected a whole number of at least ${least}.`,
+      'invalid_value',
+    );
+  }
+  return value;
+}

@@ -1,0 +1,276 @@
+/**
+ * One rollout's key on the proxy: its conversation, its turns, its facts.
+ *
+ * Not HTTP (chat-route.ts): it takes parsed requests and gives turns.
+ *
+ * Invariants:
+ * 1. complete() resolves only when its turn is durable.
+ * 2. A request that equals a recorded turn's, not asked again since the session was opened, gets that turn: a resumed
+ *    run goes on where it was, and neither loses nor repeats an acknowledged turn.
+ * 3. Turn t samples from seedOf(session seed, t, attempt); t is the smallest number that is free when the request comes,
+ *    so a turn that failed or was aborted draws the same when it is asked again.
+ * 4. Equal bodies are a retry, and get one turn, only with a retry header or after a connection that broke. Otherwise
+ *    they are separate samples.
+ */
+import type { RolloutId } from '../core/ids.ts';
+import type { ToolCall } from '../core/message.ts';
+import { seedOf } from '../core/random.ts';
+import type { SessionFacts } from '../core/session.ts';
+import type { ChatRequest } from '../dialects/chat-completions.ts';
+import { Refusal } from '../dialects/refusal.ts';
+import type { Sampler } from '../engine/engine.ts';
+import { ContentStream } from '../tokens/content-stream.ts';
+import type { Renderer } from '../tokens/renderer.ts';
+import { assistantBlock } from '../trajectory/canonical.ts';
+import { Conversation, type PreparedTurn } from '../trajectory/conversation.ts';
+import type { Journal } from '../trajectory/journal.ts';
+import type { TurnRecord } from '../trajectory/records.ts';
+import { type SampledCompletion, sampleCompletion } from './sampling.ts';
+
+export interface SessionOptions {
+  readonly temperature: number;
+  readonly maxTokensPerTurn: number;
+  readonly seed: bigint;
+  readonly trainable: boolean;
+}
+
+/** What a session needs of its proxy. */
+export interface SessionServices {
+  readonly journal: Journal;
+  readonly renderer: Renderer;
+  readonly sampler: () => Sampler;
+}
+
+export interface CompleteOptions {
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal;
+  /** The request says that it repeats an earlier one. */
+  readonly isRetry: boolean;
+  /** Called with certain content while the completion grows. */
+  readonly onContent?: (piece: string) => void;
+}
+
+/** A durable turn, as the agent sees it. */
+export interface ServedTurn {
+  readonly record: TurnRecord;
+  readonly promptTokens: number;
+  readonly thinking: string;
+  readonly content: string;
+  readonly toolCalls: readonly ToolCall[];
+  /** The reply could not be sent whole: the next equal request is a retry. */
+  broken(): void;
+}
+
+interface Served {
+  readonly record: TurnRecord;
+  broken: boolean;
+}
+
+export class Session {
+  readonly rollout: RolloutId;
+  readonly #options: SessionOptions;
+  readonly #services: SessionServices;
+  readonly #conversation: Conversation;
+  /** Recorded before this opening and not asked for since, by request key, in order. */
+  readonly #recorded = new Map<string, TurnRecord[]>();
+  readonly #served = new Map<string, Served>();
+  readonly #servedTurns = new Map<number, TurnRecord>();
+  readonly #taken = new Set<number>();
+  readonly #running = new Map<string, Promise<TurnRecord>>();
+  readonly #closing = new AbortController();
+  readonly #name: string;
+  #contextRefused = false;
+  #replies = 0;
+
+  /** `name` is what replies are numbered under. */
+  constructor(rollout: RolloutId, name: string, options: SessionOptions, services: SessionServices) {
+    this.rollout = rollout;
+    this.#name = name;
+    this.#options = options;
+    this.#services = services;
+    const records = services.journal.index.turns(rollout);
+    this.#conversation = new Conversation(services.renderer, records);
+    for (const record of records) {
+      this.#taken.add(record.index);
+      const same = this.#recorded.get(record.requestKey);
+      if (same === undefined) this.#recorded.set(record.requestKey, [record]);
+      else same.push(record);
+    }
+  }
+
+  /** A fresh id for a reply: agents loop when one comes twice. */
+  replyId(): string {
+    return `chatcmpl-${this.#name}-${this.#replies++}`;
+  }
+
+  /** Throws Refusal, EspalierError('provider' | 'store' | 'checkpoint'), or the signal's reason. */
+  async complete(request: ChatRequest, options: CompleteOptions): Promise<ServedTurn> {
+    const prepared = this.#conversation.prepare(request.messages, request.tools);
+    const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
+    const key = `${prepared.conversationKey}/${limit}`;
+    const known = this.#recall(key, options.isRetry) ?? (await this.#join(key, options.isRetry));
+    const record = known ?? (await this.#sampleNew(request, prepared, limit, key, options));
+    return this.#serve(record);
+  }
+
+  /** Aborts what is under way and gives the facts. */
+  async close(): Promise<SessionFacts> {
+    this.#closing.abort(new Refusal(401, 'This session is closed.', { code: 'invalid_api_key' }));
+    await Promise.allSettled(this.#running.values());
+    const turns = [...this.#servedTurns.values()].sort((a, b) => a.index - b.index);
+    const sum = (of: (turn: TurnRecord) => number): number => turns.reduce((total, turn) => total + of(turn), 0);
+    return {
+      turns: turns.length,
+      exactTurns: sum((turn) => (turn.fidelity === 'exact' ? 1 : 0)),
+      sampledTokens: sum((turn) => turn.completion.length),
+      toolCalls: sum((turn) => turn.toolCallCount),
+      parallelTurns: sum((turn) => (turn.toolCallCount >= 2 ? 1 : 0)),
+      retokenizedSampledTokens: sum((turn) => turn.retokenizedSampledTokens),
+      truncatedBy: this.#contextRefused ? 'context' : (turns.at(-1)?.truncatedBy ?? null),
+    };
+  }
+
+  #recall(key: string, isRetry: boolean): TurnRecord | null {
+    const recorded = this.#recorded.get(key)?.shift();
+    if (recorded !== undefined) return recorded;
+    const served = this.#served.get(key);
+    return served !== undefined && (isRetry || served.broken) ? served.record : null;
+  }
+
+  /** A retry of a request that is still under way waits for that one, unless it comes to nothing. */
+  async #join(key: string, isRetry: boolean): Promise<TurnRecord | null> {
+    const running = isRetry ? this.#running.get(key) : undefined;
+    return running === undefined ? null : running.catch(() => null);
+  }
+
+  async #sampleNew(
+    request: ChatRequest,
+    prepared: PreparedTurn,
+    limit: number,
+    key: string,
+    options: CompleteOptions,
+  ): Promise<TurnRecord> {
+    const index = this.#takeIndex();
+    const running = this.#sampleAndRecord(request, prepared, limit, key, index, options);
+    this.#running.set(key, running);
+    try {
+      return await running;
+    } catch (failure) {
+      this.#taken.delete(index);
+      throw failure;
+    } finally {
+      if (this.#running.get(key) === running) this.#running.delete(key);
+    }
+  }
+
+  async #sampleAndRecord(
+    request: ChatRequest,
+    prepared: PreparedTurn,
+    limit: number,
+    requestKey: string,
+    index: number,
+    options: CompleteOptions,
+  ): Promise<TurnRecord> {
+    const { renderer, journal } = this.#services;
+    const sampler = this.#services.sampler();
+    const room = sampler.contextLength - prepared.prompt.length;
+    if (room < 1) throw this.#tooLong(sampler.contextLength, prepared.prompt.length);
+    const sampled = await sampleCompletion(sampler, {
+      prompt: prepared.prompt,
+      maxTokens: Math.min(limit, room),
+      temperature: this.#options.temperature,
+      stopIds: renderer.stopIds,
+      seed: seedOf(this.#options.seed.toString(), index, attempt),
+      signal: AbortSignal.any([options.signal, this.#closing.signal]),
+      onTokens: contentSink(renderer, options.onContent),
+    });
+    const { content, toolCalls } = renderer.parse(sampled.ids);
+    const reply = assistantBlock(content, toolCalls);
+    const record: TurnRecord = {
+      type: 'turn',
+      rollout: this.rollout,
+      index,
+      attempt,
+      parent: prepared.parent,
+      reused: prepared.reused,
+      tail: prepared.prompt.slice(prepared.reused),
+      ...recordedCompletion(sampled),
+      finishReason: sampled.reason === 'length' ? 'length' : toolCalls.length > 0 ? 'tool_calls' : 'stop',
+      truncatedBy: sampled.reason === 'stop' ? null : room < limit ? 'context' : 'tokens',
+      fidelity: prepared.retokenizedSampledTokens === 0 ? 'exact' : 'observed',
+      toolCallCount: toolCalls.length,
+      retokenizedSampledTokens: prepared.retokenizedSampledTokens,
+      break: prepared.break,
+      requestKey,
+      tools: prepared.tools,
+      messagesReused: prepared.messagesReused,
+      messages: prepared.messages,
+      reply: reply.key,
+      wishes: request.wishes,
+    };
+    await journal.appendTurn(record, [...prepared.blocks, reply]);
+    this.#conversation.add(record);
+    return record;
+  }
+
+  #serve(record: TurnRecord): ServedTurn {
+    const served: Served = { record, broken: false };
+    this.#served.set(record.requestKey, served);
+    this.#servedTurns.set(record.index, record);
+    const { thinking, content, toolCalls } = this.#services.renderer.parse(record.completion);
+    return {
+      record,
+      promptTokens: record.reused + record.tail.length,
+      thinking,
+      content,
+      toolCalls: toolCalls.map((call, i) => ({ id: `call_${record.index}_${i}`, ...call })),
+      broken: () => {
+        served.broken = true;
+      },
+    };
+  }
+
+  #takeIndex(): number {
+    let index = 0;
+    while (this.#taken.has(index)) index++;
+    this.#taken.add(index);
+    return index;
+  }
+
+  #tooLong(contextLength: number, promptLength: number): Refusal {
+    this.#contextRefused = true;
+    return new Refusal(
+      400,
+      `This model's maximum context length is ${contextLength} tokens. However, your messages resulted in ${promptLength} tokens. Please reduce the length of the messages.`,
+      { param: 'messages', code: 'context_length_exceeded' },
+    );
+  }
+}
+
+/** Reserved for samplers that must draw anew after a failure; the proxy asks once. */
+const attempt = 0;
+
+function recordedCompletion(
+  sampled: SampledCompletion,
+): Pick<TurnRecord, 'completion' | 'behaviorLogprobs' | 'entropies' | 'versions'> {
+  return {
+    completion: sampled.ids,
+    behaviorLogprobs: sampled.logprobs,
+    entropies: sampled.entropies,
+    versions: sampled.versions,
+  };
+}
+
+/** Decodes pieces of a completion to certain content; the stop token decodes to text that is never content. */
+function contentSink(
+  renderer: Renderer,
+  onContent: ((piece: string) => void) | undefined,
+): ((ids: Int32Array) => void) | undefined {
+  if (onContent === undefined) return undefined;
+  const text = renderer.tokenizer.stream();
+  const content = new ContentStream(renderer.opensThinking);
+  return (ids) => {
+    const piece = content.push(text.push(renderer.stopped(ids) ? ids.subarray(0, -1) : ids));
+    if (piece !== '') onContent(piece);
+  };
+}

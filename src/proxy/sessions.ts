@@ -1,0 +1,96 @@
+/**
+ * The open sessions of a proxy and their keys.
+ *
+ * Invariants:
+ * 1. A key has 256 random bits. Only its SHA-256 is kept, in memory; it is never logged or stored, and compared in
+ *    constant time.
+ * 2. A session's name in the URL is no secret: it is derived from the rollout, so that a resumed run has the same
+ *    addresses. The key opens it.
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { EspalierError } from '../core/errors.ts';
+import { type RolloutId, type SessionId, sessionId } from '../core/ids.ts';
+import type { SessionFacts } from '../core/session.ts';
+import { Refusal } from '../dialects/refusal.ts';
+import { Session, type SessionOptions, type SessionServices } from './session.ts';
+
+export interface OpenSession {
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  close(): Promise<SessionFacts>;
+}
+
+interface Entry {
+  readonly id: SessionId;
+  readonly digest: Buffer;
+  readonly session: Session;
+}
+
+export class Sessions {
+  readonly #services: SessionServices;
+  readonly #origin: () => string;
+  readonly #byId = new Map<SessionId, Entry>();
+  readonly #byDigest = new Map<string, Entry>();
+
+  /** `origin`: `http://127.0.0.1:4123`, known once the server listens. */
+  constructor(services: SessionServices, origin: () => string) {
+    this.#services = services;
+    this.#origin = origin;
+  }
+
+  get openCount(): number {
+    return this.#byId.size;
+  }
+
+  /** Throws EspalierError('config') when the rollout's session is open already. */
+  async open(rollout: RolloutId, options: SessionOptions): Promise<OpenSession> {
+    const id = sessionId(hash('sha256', rollout, 'base64url').slice(0, 22));
+    if (this.#byId.has(id)) {
+      throw new EspalierError('config', `the session of ${rollout} is open already: close it first`);
+    }
+    const apiKey = `esp-${randomBytes(32).toString('base64url')}`;
+    const entry: Entry = { id, digest: digestOf(apiKey), session: new Session(rollout, id, options, this.#services) };
+    this.#byId.set(id, entry);
+    this.#byDigest.set(entry.digest.toString('hex'), entry);
+    // Ordered before the session's first turn; a failure of the store shows there too.
+    this.#services.journal
+      .append({
+        type: 'session',
+        rollout,
+        temperature: options.temperature,
+        maxTokensPerTurn: options.maxTokensPerTurn,
+        seed: options.seed.toString(),
+        trainable: options.trainable,
+      })
+      .catch(() => undefined);
+    return { baseUrl: `${this.#origin()}/s/${id}/v1`, apiKey, close: () => this.#close(entry) };
+  }
+
+  /** The session that a request belongs to. Throws Refusal: 401 without a valid key, 404 for an unknown session. */
+  find(id: string | null, apiKey: string | null): Session {
+    if (id !== null && !this.#byId.has(sessionId(id))) {
+      throw new Refusal(404, 'There is no such session, or it is closed.', { code: 'session_not_found' });
+    }
+    if (apiKey === null) {
+      throw new Refusal(401, "You didn't provide an API key. Send it as 'Authorization: Bearer' or 'x-api-key'.");
+    }
+    const digest = digestOf(apiKey);
+    const entry = id === null ? this.#byDigest.get(digest.toString('hex')) : this.#byId.get(sessionId(id));
+    if (entry === undefined || !timingSafeEqual(entry.digest, digest)) {
+      throw new Refusal(401, 'Incorrect API key provided, or its session is closed.', { code: 'invalid_api_key' });
+    }
+    return entry.session;
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#byId.values()].map((entry) => this.#close(entry)));
+  }
+
+  #close(entry: Entry): Promise<SessionFacts> {
+    if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id);
+    this.#byDigest.delete(entry.digest.toString('hex'));
+    return entry.session.close();
+  }
+}
+
+const digestOf = (key: string): Buffer => hash('sha256', key, 'buffer');

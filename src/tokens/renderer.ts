@@ -1,0 +1,110 @@
+/**
+ * Messages to ids: a whole conversation for its first turn, then only what is new after recorded ids.
+ *
+ * Not the matching of messages to recorded turns (trajectory).
+ *
+ * Invariants:
+ * 1. prompt() and tail() end with the generation prompt: the next id is the model's.
+ * 2. recorded prompt + completion + tail() is what a full render gives, up to the ids of the completion itself. Proved
+ *    for a template by bridge-check.ts when a model is loaded; a template that fails is refused.
+ * 3. Both are pure functions of their arguments; results are shared, so nobody writes into them.
+ */
+import type { Message } from '../core/message.ts';
+import type { ToolDefinition } from '../core/tool.ts';
+import { ChatTemplate } from './chat-template.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { type ParsedCompletion, parseCompletion, thinkOpen } from './tool-calls.ts';
+
+/** Stands for the recorded completion in a render whose tail is wanted. Letters only, so that no template alters it. */
+const sentinel = 'EspalierSentinelOfTheRecordedCompletion';
+const opening: Message = { role: 'user', content: 'x' };
+
+export class Renderer {
+  readonly tokenizer: Tokenizer;
+  /** Sampling one of these ends the turn. The first is the one that the template writes. */
+  readonly stopIds: readonly number[];
+  /** True when the generation prompt itself opens `<think>`. */
+  readonly opensThinking: boolean;
+  readonly #template: ChatTemplate;
+  readonly #cache = new RenderCache();
+
+  /** `stopIds` must not be empty. Throws EspalierError('checkpoint') when the template does not parse. */
+  constructor(tokenizer: Tokenizer, template: string, stopIds: readonly number[]) {
+    this.tokenizer = tokenizer;
+    this.stopIds = stopIds;
+    this.#template = new ChatTemplate(template, {
+      bos_token: tokenizer.namedToken('bos_token'),
+      eos_token: tokenizer.namedToken('eos_token'),
+    });
+    this.opensThinking = this.promptText([opening], []).trimEnd().endsWith(thinkOpen);
+  }
+
+  /** The conversation as text, with the generation prompt. */
+  promptText(messages: readonly Message[], tools: readonly ToolDefinition[]): string {
+    return this.#template.render(messages, tools, true);
+  }
+
+  /** The conversation as text, without it: for demonstrations and reports. */
+  text(messages: readonly Message[], tools: readonly ToolDefinition[]): string {
+    return this.#template.render(messages, tools, false);
+  }
+
+  /** Ids of the whole conversation and the generation prompt. */
+  prompt(messages: readonly Message[], tools: readonly ToolDefinition[]): Int32Array {
+    const key = JSON.stringify([messages, tools]);
+    return this.#cache.get(key, () => this.tokenizer.encode(this.promptText(messages, tools)));
+  }
+
+  /**
+   * Ids that follow a recorded completion: its end (when it has not sampled its stop token), the new messages, the
+   * generation prompt. `stopped` says that the completion ends with one of `stopIds`.
+   */
+  tail(messages: readonly Message[], stopped: boolean): Int32Array {
+    const key = JSON.stringify([stopped, messages]);
+    return this.#cache.get(key, () => this.tokenizer.encode(this.tailText(messages, stopped)));
+  }
+
+  tailText(messages: readonly Message[], stopped: boolean): string {
+    const said: Message = { role: 'assistant', content: sentinel, toolCalls: [] };
+    const rendered = this.promptText([opening, said, ...messages], []);
+    const tail = rendered.slice(rendered.indexOf(sentinel) + sentinel.length);
+    const stop = this.tokenizer.decode(this.stopIds.slice(0, 1));
+    return stopped && tail.startsWith(stop) ? tail.slice(stop.length) : tail;
+  }
+
+  /** Whether the completion ends with a stop token. */
+  stopped(completion: Int32Array): boolean {
+    return completion.length > 0 && this.stopIds.includes(completion[completion.length - 1] as number);
+  }
+
+  /** What a completion says. Its stop token is no part of it. */
+  parse(completion: Int32Array): ParsedCompletion {
+    const said = this.stopped(completion) ? completion.subarray(0, -1) : completion;
+    return parseCompletion(this.tokenizer.decode(said), this.opensThinking);
+  }
+}
+
+/** Rollouts of a group ask for the same renders; keeps the most recent ones. */
+class RenderCache {
+  static readonly #capacity = 4096;
+  static readonly #longestKey = 1 << 16;
+  readonly #entries = new Map<string, Int32Array>();
+
+  get(key: string, render: () => Int32Array): Int32Array {
+    const cached = this.#entries.get(key);
+    if (cached !== undefined) {
+      this.#entries.delete(key);
+      this.#entries.set(key, cached);
+      return cached;
+    }
+    const ids = render();
+    if (key.length <= RenderCache.#longestKey) this.#entries.set(key, ids);
+    if (this.#entries.size > RenderCache.#capacity) {
+      for (const oldest of this.#entries.keys()) {
+        this.#entries.delete(oldest);
+        break;
+      }
+    }
+    return ids;
+  }
+}

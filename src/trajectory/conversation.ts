@@ -1,0 +1,211 @@
+/**
+ * The recorded turns of one session as a tree, and the prompt that the next request gets from it.
+ *
+ * Not storage and not sampling: prepare() and add() only compute.
+ *
+ * Invariants:
+ * 1. The longest recorded prefix of a request, message by message in canonical form, keeps its recorded ids; only what
+ *    follows is rendered.
+ * 2. A sampled token is tokenized again only when an agent sent its text back changed, and then it is counted.
+ * 3. Equal turns and an equal request give an equal prompt, whether the turns were just sampled or read from a store.
+ */
+import type { Message } from '../core/message.ts';
+import type { ToolDefinition } from '../core/tool.ts';
+import type { Renderer } from '../tokens/renderer.ts';
+import { extendKey, type MessageBlock, messageBlocks, toolsBlock } from './canonical.ts';
+import type { Break, BreakCause, TurnRecord } from './records.ts';
+import { joined, promptOf } from './turns.ts';
+
+/** A request with its prompt, ready to be sampled. */
+export interface PreparedTurn {
+  readonly prompt: Int32Array;
+  readonly parent: number | null;
+  readonly reused: number;
+  readonly tools: string;
+  readonly messagesReused: number;
+  readonly messages: readonly string[];
+  readonly retokenizedSampledTokens: number;
+  readonly break: Break | null;
+  /** Key of tools and messages. */
+  readonly conversationKey: string;
+  /** What the record must hold beside the turn. */
+  readonly blocks: readonly MessageBlock[];
+}
+
+interface Node {
+  readonly record: TurnRecord;
+  /** Prompt and completion. */
+  readonly path: Int32Array;
+  /** Blocks of the request and the reply. */
+  readonly blocks: readonly string[];
+  /** Keys of the conversation's beginnings: of the whole prompt, and with the reply. */
+  readonly promptKey: string;
+  readonly replyKey: string;
+  continued: boolean;
+}
+
+export class Conversation {
+  readonly #renderer: Renderer;
+  readonly #nodes = new Map<number, Node>();
+  readonly #byPrompt = new Map<string, Node>();
+  readonly #byReply = new Map<string, Node>();
+  /** First key after tools and first message, of every turn; and the same without tools. */
+  readonly #roots = new Set<string>();
+  readonly #bareRoots = new Set<string>();
+  #last: Node | null = null;
+
+  /** `records`: the session's recorded turns, in the order of the store. */
+  constructor(renderer: Renderer, records: readonly TurnRecord[]) {
+    this.#renderer = renderer;
+    for (const record of records) this.add(record);
+  }
+
+  /** Throws EspalierError('checkpoint') when the chat template refuses the conversation. */
+  prepare(messages: readonly Message[], tools: readonly ToolDefinition[]): PreparedTurn {
+    const toolBlock = toolsBlock(tools);
+    const blocks = messageBlocks(messages);
+    const keys = prefixKeys(toolBlock.key, blocks);
+    const conversationKey = keys[messages.length] as string;
+
+    const same = this.#byPrompt.get(conversationKey);
+    const match = same === undefined ? this.#longest(keys) : { node: same, count: messages.length };
+    const node = match?.node ?? null;
+    const count = match?.count ?? 0;
+    const prompt = this.#promptFor(messages, tools, same ?? null, node, count);
+    const parent = node ?? this.#last;
+    const reused = parent === null ? 0 : commonPrefix(parent.path, prompt);
+    const messagesReused = parent === null ? 0 : commonBlocks(parent.blocks, blocks);
+    return {
+      prompt,
+      parent: parent === null || reused === 0 ? null : parent.record.index,
+      reused,
+      tools: toolBlock.key,
+      messagesReused: reused === 0 ? 0 : messagesReused,
+      messages: blocks.slice(reused === 0 ? 0 : messagesReused).map((block) => block.key),
+      retokenizedSampledTokens: same === undefined ? this.#retokenized(messages, keys, blocks, count) : 0,
+      break: this.#break(keys, blocks, same ?? null, node, count, prompt),
+      conversationKey,
+      blocks: [toolBlock, ...blocks],
+    };
+  }
+
+  /** Makes a recorded turn one that later requests may continue. */
+  add(record: TurnRecord): void {
+    const parent = record.parent === null ? null : (this.#nodes.get(record.parent) ?? null);
+    const paths = new Map(parent === null ? [] : [[parent.record.index, parent.path]]);
+    const inherited = parent === null ? [] : parent.blocks.slice(0, record.messagesReused);
+    const request = [...inherited, ...record.messages];
+    const promptKey = request.reduce(extendKey, record.tools);
+    const node: Node = {
+      record,
+      path: joined(promptOf(record, paths), record.completion),
+      blocks: [...request, record.reply],
+      promptKey,
+      replyKey: extendKey(promptKey, record.reply),
+      continued: false,
+    };
+    if (parent !== null && record.reused === parent.path.length) parent.continued = true;
+    this.#nodes.set(record.index, node);
+    this.#byPrompt.set(node.promptKey, node);
+    this.#byReply.set(node.replyKey, node);
+    this.#roots.add(extendKey(record.tools, request[0] ?? ''));
+    this.#bareRoots.add(request[0] ?? '');
+    this.#last = node;
+  }
+
+  /** The recorded turn whose request and reply begin the conversation, with the most messages. */
+  #longest(keys: readonly string[]): { node: Node; count: number } | null {
+    for (let count = keys.length - 1; count > 0; count--) {
+      const node = this.#byReply.get(keys[count] as string);
+      if (node !== undefined) return { node, count };
+    }
+    return null;
+  }
+
+  #promptFor(
+    messages: readonly Message[],
+    tools: readonly ToolDefinition[],
+    same: Node | null,
+    node: Node | null,
+    count: number,
+  ): Int32Array {
+    // A copy each: a sampler may hand its prompt over to another thread, and these are shared.
+    if (same !== null) return same.path.slice(0, same.path.length - same.record.completion.length);
+    if (node === null) return this.#renderer.prompt(messages, tools).slice();
+    const stopped = this.#renderer.stopped(node.record.completion);
+    return joined(node.path, this.#renderer.tail(messages.slice(count), stopped));
+  }
+
+  /** Sampled tokens whose text came back changed and is rendered anew. */
+  #retokenized(
+    messages: readonly Message[],
+    keys: readonly string[],
+    blocks: readonly MessageBlock[],
+    from: number,
+  ): number {
+    let tokens = 0;
+    for (let i = from; i < messages.length; i++) {
+      if (messages[i]?.role !== 'assistant') continue;
+      const sampledHere = this.#byPrompt.get(keys[i] as string) ?? this.#withReply((blocks[i] as MessageBlock).key);
+      tokens += sampledHere?.record.completion.length ?? 0;
+    }
+    return tokens;
+  }
+
+  #withReply(block: string): Node | undefined {
+    for (const node of this.#nodes.values()) if (node.record.reply === block) return node;
+    return undefined;
+  }
+
+  #break(
+    keys: readonly string[],
+    blocks: readonly MessageBlock[],
+    same: Node | null,
+    node: Node | null,
+    count: number,
+    prompt: Int32Array,
+  ): Break | null {
+    const last = this.#last;
+    if (last === null) return null;
+    const cause = this.#cause(keys, blocks, same, node, count, last);
+    return cause === null ? null : { cause, tokensLost: last.path.length - commonPrefix(last.path, prompt) };
+  }
+
+  #cause(
+    keys: readonly string[],
+    blocks: readonly MessageBlock[],
+    same: Node | null,
+    node: Node | null,
+    count: number,
+    last: Node,
+  ): BreakCause | null {
+    if (same !== null) return 'same-prompt';
+    const rewritten = blocks.length < last.blocks.length - 1 ? 'history-shortened' : 'history-rewritten';
+    if (node !== null) {
+      // A reply of ours after the match that the match does not cover came back changed.
+      const changed = blocks.slice(count).some((_, i) => this.#byPrompt.has(keys[count + i] as string));
+      return changed ? rewritten : node.continued ? 'fork' : null;
+    }
+    if (this.#roots.has(keys[1] as string)) return rewritten;
+    return this.#bareRoots.has(blocks[0]?.key ?? '') ? 'tools-changed' : 'new-root';
+  }
+}
+
+/** Element i is the key of the tools and the first i messages. */
+function prefixKeys(tools: string, blocks: readonly MessageBlock[]): string[] {
+  const keys = [tools];
+  for (const block of blocks) keys.push(extendKey(keys.at(-1) as string, block.key));
+  return keys;
+}
+
+function commonPrefix(a: Int32Array, b: Int32Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
+  return length;
+}
+
+function commonBlocks(known: readonly string[], blocks: readonly MessageBlock[]): number {
+  const length = Math.min(known.length, blocks.length);
+  for (let i = 0; i < length; i++) if (known[i] !== blocks[i]?.key) return i;
+  return length;
+}

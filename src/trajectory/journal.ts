@@ -1,0 +1,75 @@
+/**
+ * The record of one run: opened, replayed into an index, appended to.
+ *
+ * Invariants:
+ * 1. A record is in the index only when it is durable, so what the index says survives any crash.
+ * 2. A message is written once a run, before the first turn that names it.
+ */
+import { join } from 'node:path';
+import { readFrames } from '../store/reader.ts';
+import { type OpenReport, type StoreOptions, StoreWriter } from '../store/writer.ts';
+import type { MessageBlock } from './canonical.ts';
+import { decodeRecord, encodeRecord, type MessageRecord, type RunRecord, type TurnRecord } from './records.ts';
+import { RunIndex, type RunIndexOptions } from './run-index.ts';
+
+/** Where a run directory keeps its records. */
+export const storeDirectory = (runDirectory: string): string => join(runDirectory, 'store');
+
+type PlainRecord = Exclude<RunRecord, TurnRecord | MessageRecord>;
+
+export class Journal {
+  readonly index: RunIndex;
+  readonly #store: StoreWriter;
+  /** Blocks that are on their way to the disk: the next turn may name them already, as it follows them in the chain. */
+  readonly #sent = new Set<string>();
+
+  private constructor(store: StoreWriter, index: RunIndex) {
+    this.#store = store;
+    this.index = index;
+  }
+
+  /** Creates what is missing. Throws EspalierError('store'): in use, damaged, not writable. */
+  static async open(runDirectory: string, options: StoreOptions & Partial<RunIndexOptions> = {}): Promise<Journal> {
+    const store = await StoreWriter.open(storeDirectory(runDirectory), options);
+    try {
+      const index = new RunIndex({ bodies: options.bodies ?? false });
+      for await (const frame of readFrames(store.directory)) index.apply(decodeRecord(frame.kind, frame.payload));
+      return new Journal(store, index);
+    } catch (failure) {
+      await store.close();
+      throw failure;
+    }
+  }
+
+  /** What opening found; a torn tail that was cut is worth a line to the user. */
+  get report(): OpenReport {
+    return this.#store.report;
+  }
+
+  /** Resolves when the record is durable and in the index. Rejects with EspalierError('store'). */
+  async append(record: PlainRecord): Promise<void> {
+    await this.#send(record);
+  }
+
+  /** A turn and the message blocks that it names. Resolves when all are durable. */
+  async appendTurn(turn: TurnRecord, blocks: readonly MessageBlock[]): Promise<void> {
+    const sent: Promise<void>[] = [];
+    for (const { key, body } of blocks) {
+      if (this.index.hasMessage(key) || this.#sent.has(key)) continue;
+      this.#sent.add(key);
+      sent.push(this.#send({ type: 'message', key, body }).finally(() => this.#sent.delete(key)));
+    }
+    sent.push(this.#send(turn));
+    await Promise.all(sent);
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  async #send(record: RunRecord): Promise<void> {
+    const { kind, payload } = encodeRecord(record);
+    await this.#store.append(kind, payload);
+    this.index.apply(record);
+  }
+}
