@@ -1,9 +1,13 @@
 /** What the rollout room needs of rooms above it; `run` plugs the real ones in. */
 import type { RolloutId } from '../core/ids.ts';
+import type { SessionFacts } from '../core/session.ts';
 
 /** Opens and closes sessions on the proxy. */
 export interface SessionService {
-  /** Opening the same rollout again (a resumed run) continues its recorded turns. */
+  /**
+   * Opening the same rollout again (a retry, a resumed run) continues its recorded turns: a request that equals a
+   * recorded turn's gets the recorded completion, so that the rollout goes on as if nothing had happened.
+   */
   open(rollout: RolloutId, options: SessionOptions): Promise<OpenSession>;
 }
 
@@ -21,16 +25,4 @@ export interface OpenSession {
   readonly apiKey: string;
   /** Its requests are refused from now on. Gives what the rollout did, in facts of the record. */
   close(): Promise<SessionFacts>;
-}
-
-export interface SessionFacts {
-  readonly turns: number;
-  readonly exactTurns: number;
-  readonly sampledTokens: number;
-  readonly toolCalls: number;
-  /** Turns with two or more tool calls. */
-  readonly parallelTurns: number;
-  readonly retokenizedSampledTokens: number;
-  /** True when a turn hit the session's token limit or the model's context. */
-  readonly truncatedBy: 'tokens' | 'context' | null;
 }

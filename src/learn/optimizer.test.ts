@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { clippedObjective, crossEntropyObjective } from './objectives.ts';
+import {
+  optimizerStep,
+  reinforcementOptimizer,
+  type Schedule,
+  scheduleFactor,
+  supervisedOptimizer,
+} from './optimizer.ts';
+
+test('a constant schedule is 1 after its warm-up', () => {
+  const schedule: Schedule = { kind: 'constant', warmupSteps: 4 };
+  expect([0, 1, 2, 3, 4, 99].map((step) => scheduleFactor(schedule, step, 100))).toEqual([0.25, 0.5, 0.75, 1, 1, 1]);
+});
+
+test('warm-up, stable, decay rises, stays, and falls towards 0 over its last share', () => {
+  const schedule: Schedule = { kind: 'warm-up-stable-decay', warmupSteps: 2, decayShare: 0.3 };
+  const factors = Array.from({ length: 10 }, (_, step) => scheduleFactor(schedule, step, 10));
+  const expected = [0.5, 1, 1, 1, 1, 1, 1, 1, 2 / 3, 1 / 3];
+  for (const [step, factor] of factors.entries()) expect(factor).toBeCloseTo(expected[step] ?? -1, 12);
+});
+
+test('a step carries the scheduled rates and no schedule', () => {
+  const step = optimizerStep(supervisedOptimizer, 0, 100);
+  expect(step.learningRate).toBeCloseTo(3e-3 / 50, 12);
+  expect(step.muonLearningRate).toBeCloseTo(0.02 / 50, 12);
+  expect('schedule' in step).toBe(false);
+  expect(optimizerStep(reinforcementOptimizer, 12, 80).learningRate).toBe(3e-4);
+});
+
+test('objectives are token means with the asymmetric clip as default', () => {
+  expect(clippedObjective(40)).toEqual({ kind: 'clipped', clipLow: 0.2, clipHigh: 0.28, normalizer: 40 });
+  expect(crossEntropyObjective(12.5)).toEqual({ kind: 'cross-entropy', normalizer: 12.5 });
+  expect(() => clippedObjective(40, { clipLow: 1.2, clipHigh: 0.28 })).toThrow(/clip range 1.2/);
+});
