@@ -1,0 +1,4 @@
+/** What `npm start` runs: the seedling model learns to repair JavaScript repositories that it never saw. */
+import { defineRun } from './src/run/config.ts';
+
+export default defineRun({ name: 'start' });

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/** The command line: one thin file a command, no logic of its own. */
+import { Command } from 'commander';
+import { EspalierError, messageOf } from '../core/errors.ts';
+import { evalCommand } from './commands/eval.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { replayCommand } from './commands/replay.ts';
+import { scoreCommand } from './commands/score.ts';
+import { seedlingCommand } from './commands/seedling.ts';
+import { trainCommand } from './commands/train.ts';
+
+const program = new Command('espalier')
+  .description('Trains the language model behind any coding agent, without touching the agent.')
+  .showHelpAfterError('(espalier COMMAND --help shows the options)')
+  .addCommand(trainCommand())
+  .addCommand(evalCommand())
+  .addCommand(scoreCommand())
+  .addCommand(inspectCommand())
+  .addCommand(replayCommand())
+  .addCommand(seedlingCommand());
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  // What a user can mend is one line; anything else is a defect, and its stack is the report.
+  const text = thrown instanceof EspalierError ? messageOf(thrown) : thrown instanceof Error ? thrown.stack : thrown;
+  process.stderr.write(`espalier: ${text}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,150 @@
+/**
+ * A run's configuration: one typed object with working defaults, strict about what it does not know.
+ *
+ * Not here: anything that is derived. The resolved object lies in the run directory as `config.json`, with the numerics
+ * version, and is all that `--resume`, `replay` and `inspect` read; they never execute a configuration file.
+ */
+import { z } from 'zod';
+import { EspalierError } from '../core/errors.ts';
+
+/** Bumped when equal inputs would give other bits: stored runs of another numerics version refuse to replay. */
+export const numericsVersion = 1;
+
+const positive = z.number().int().positive();
+const share = z.number().min(0).max(1);
+
+const rolloutSchema = z
+  .strictObject({
+    /** Groups of a batch that carry a signal. */
+    groupsPerBatch: positive.default(12),
+    groupSize: z.number().int().min(2).default(8),
+    /** Draws after which a batch goes on with the groups that it has; all-equal groups are dropped and redrawn. */
+    maxDraws: positive.default(36),
+    concurrency: positive.default(48),
+    maxTurns: positive.default(12),
+    maxTokensPerTurn: positive.default(96),
+    /** Wall-clock bound of one rollout; a rollout that meets it is truncated. */
+    timeMs: positive.default(60_000),
+    /** Attempts after an infrastructure failure. */
+    retries: z.number().int().min(0).default(2),
+  })
+  .prefault({});
+
+const learnSchema = z
+  .strictObject({
+    temperature: z.number().positive().default(1),
+    clipLow: share.default(0.2),
+    clipHigh: z.number().min(0).default(0.28),
+    /** Optimizer steps that a batch is split into, by groups. */
+    stepsPerBatch: positive.default(2),
+    learningRate: z.number().positive().default(3e-4),
+    weightDecay: z.number().min(0).default(0),
+    gradientClip: z.number().positive().default(1),
+    /** Reward = pass * (1 - turnPrice * turns), not below 0: a price multiplies the pass. */
+    turnPrice: z.number().min(0).max(1).default(0),
+    /** Factor on negative advantages. */
+    negativeScale: share.default(1),
+    /** `std`: (r - mean) / std of the group; `none`: r - mean. */
+    normalize: z.enum(['std', 'none']).default('std'),
+    /** A token that several trajectories share weighs by its branches, or once. */
+    sharedTokens: z.enum(['per-branch', 'once']).default('per-branch'),
+    /** `shuffled` permutes the rewards within a batch: nothing may be learned. */
+    control: z.enum(['none', 'shuffled']).default('none'),
+  })
+  .prefault({});
+
+const evaluationSchema = z
+  .strictObject({
+    sets: z.array(z.string()).default(['seedlings/unseen', 'seedlings/transfer']),
+    /** Tasks of each set at the first and the last evaluation. */
+    tasks: positive.default(300),
+    /** Batches between the evaluations in between; 0 is none. */
+    every: z.number().int().min(0).default(10),
+    /** Tasks of each set in those (sampled only). */
+    tasksBetween: positive.default(100),
+    greedy: z.boolean().default(true),
+  })
+  .prefault({});
+
+const schema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, 'lower-case letters, digits and dashes')
+    .default('run'),
+  /** A Hugging Face folder: weights, tokenizer, chat template. */
+  model: z.string().default('models/seedling'),
+  seed: z.number().int().min(0).default(0),
+  /** Batches of the run; each makes `learn.stepsPerBatch` optimizer steps. */
+  batches: z.number().int().min(0).default(40),
+  tasks: z.string().default('seedlings/train'),
+  harness: z.enum(['builtin']).default('builtin'),
+  rollout: rolloutSchema,
+  learn: learnSchema,
+  evaluation: evaluationSchema,
+  engine: z.strictObject({ threads: positive.default(2), cacheBlocks: positive.default(4096) }).prefault({}),
+  proxy: z.strictObject({ port: z.number().int().min(0).max(65_535).default(0) }).prefault({}),
+  /** Batches between checkpoints that a resume can start from. */
+  checkpointEvery: positive.default(10),
+});
+
+/** What a configuration file gives: everything may be left out. */
+export type RunConfigInput = z.input<typeof schema>;
+/** What a run works with: nothing is left out. */
+export type RunConfig = z.output<typeof schema>;
+
+/** Types a configuration file; `resolveConfig` checks it. */
+export function defineRun(config: RunConfigInput): RunConfigInput {
+  return config;
+}
+
+/** Fills in defaults. Throws EspalierError('config') that names every unknown key and every value out of range. */
+export function resolveConfig(input: unknown, from: string): RunConfig {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    const at = issue.path.join('.');
+    if (issue.code === 'unrecognized_keys') {
+      const known = Object.keys(defaultsAt(issue.path)).join(', ');
+      return `unknown key ${issue.keys.map((key) => [...issue.path, key].join('.')).join(', ')} (known: ${known})`;
+    }
+    return `${at === '' ? 'the configuration' : at}: ${issue.message}`;
+  });
+  throw new EspalierError('config', `${from}: ${problems.join('; ')}`);
+}
+
+function defaultsAt(path: readonly PropertyKey[]): Record<string, unknown> {
+  let at: unknown = schema.parse({});
+  for (const key of path) at = (at as Record<PropertyKey, unknown>)[key];
+  return at as Record<string, unknown>;
+}
+
+/** Applies `--set learn.turnPrice=0.1`: the value is JSON, or a string where it is none. */
+export function applySettings(input: RunConfigInput, settings: readonly string[]): unknown {
+  const copy = structuredClone(input) as Record<string, unknown>;
+  for (const setting of settings) {
+    const equals = setting.indexOf('=');
+    if (equals < 1)
+      throw new EspalierError('config', `--set ${setting}: write it as key=value, e.g. learn.turnPrice=0.1`);
+    const path = setting.slice(0, equals).split('.');
+    const last = path.pop() as string;
+    let at = copy;
+    for (const key of path) {
+      const next = at[key] ?? {};
+      if (typeof next !== 'object' || Array.isArray(next)) {
+        throw new EspalierError('config', `--set ${setting}: ${key} holds a value, not settings`);
+      }
+      at[key] = next;
+      at = next as Record<string, unknown>;
+    }
+    at[last] = jsonOrText(setting.slice(equals + 1));
+  }
+  return copy;
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,49 @@
+/** From the run's configuration to what each room takes. Pure. */
+import { passReward } from '../core/verdict.ts';
+import { reinforcementOptimizer } from '../learn/optimizer.ts';
+import { pricedReward } from '../learn/rewards.ts';
+import { defaultRl, type RlOptions } from '../learn/stages/rl.ts';
+import type { RolloutServices, RolloutSettings } from '../rollout/rollout.ts';
+import { wasmLimits } from '../sandbox/sandboxes/wasm.ts';
+import type { RunConfig } from './config.ts';
+
+/** The name that agents ask the proxy for. */
+export const policyName = 'policy';
+
+export function rlOptions({ learn }: RunConfig): RlOptions {
+  return {
+    advantages: { ...defaultRl.advantages, normalize: learn.normalize, negativeScale: learn.negativeScale },
+    clip: { clipLow: learn.clipLow, clipHigh: learn.clipHigh },
+    shared: learn.sharedTokens,
+    stepsPerBatch: learn.stepsPerBatch,
+    control: learn.control,
+    optimizer: {
+      ...reinforcementOptimizer,
+      learningRate: learn.learningRate,
+      weightDecay: learn.weightDecay,
+      gradientClip: learn.gradientClip,
+    },
+  };
+}
+
+/** How the run's rollouts work: the ones that are learned from, and held-out ones at either decoding. */
+export function rolloutSettings(
+  config: RunConfig,
+  kind: { readonly trainable: boolean; readonly temperature: number },
+): RolloutSettings {
+  const { rollout } = config;
+  return {
+    model: policyName,
+    temperature: kind.temperature,
+    trainable: kind.trainable,
+    maxTokensPerTurn: rollout.maxTokensPerTurn,
+    limits: { maxTurns: rollout.maxTurns, timeMs: rollout.timeMs },
+    sandboxLimits: wasmLimits,
+    maxAttempts: rollout.retries + 1,
+  };
+}
+
+/** Pass, with the configured price on the turns that it took. */
+export function rewardOf({ learn }: RunConfig): RolloutServices['reward'] {
+  return (verdict, facts) => pricedReward(passReward(verdict), facts.turns, learn.turnPrice);
+}

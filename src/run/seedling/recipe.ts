@@ -1,0 +1,45 @@
+/** How `models/seedling` is made. The defaults are what the committed model was made with. */
+import { z } from 'zod';
+import { EspalierError } from '../../core/errors.ts';
+
+const positive = z.number().int().positive();
+
+const schema = z.strictObject({
+  shape: z
+    .strictObject({
+      hiddenSize: positive.default(128),
+      intermediateSize: positive.default(352),
+      layerCount: positive.default(4),
+      headCount: positive.default(4),
+      kvHeadCount: positive.default(2),
+      headDim: positive.default(32),
+      contextLength: positive.default(1024),
+    })
+    .prefault({}),
+  vocabSize: positive.default(1280),
+  /** Demonstrations that the vocabulary is learned from. */
+  corpus: positive.default(2000),
+  /** Optimizer steps, and demonstrations in each. Every demonstration is new. */
+  steps: positive.default(4000),
+  perStep: positive.default(16),
+  contextWeight: z.number().min(0).default(0.3),
+  learningRate: z.number().positive().default(3e-3),
+  muonLearningRate: z.number().positive().default(0.02),
+  warmupSteps: positive.default(50),
+  decayShare: z.number().min(0).max(1).default(0.3),
+  threads: positive.default(2),
+  /** Steps between held-out looks, 0 is none, and their tasks of each set. */
+  lookEvery: z.number().int().min(0).default(500),
+  lookTasks: positive.default(75),
+  /** Tasks of each set in the last evaluation. */
+  evaluationTasks: positive.default(300),
+});
+
+export type Recipe = z.output<typeof schema>;
+
+export function resolveRecipe(input: unknown): Recipe {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const text = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new EspalierError('config', `--set: ${text}`);
+}
