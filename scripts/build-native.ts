@@ -10,7 +10,17 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -41,6 +51,8 @@ function flags(): string[] {
   return [
     ...['-std=gnu++20', '-O3', '-ffp-contract=off', '-fno-math-errno', '-fPIC', '-pthread', '-fvisibility=hidden'],
     ...['-Wall', '-Wno-psabi', '-DNAPI_VERSION=9', '-DNAPI_CPP_EXCEPTIONS', `-I${headers}`, `-I${wrapper}`],
+    // A worker thread that is being terminated can throw nothing any more.
+    '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
   ];
 }
 
@@ -51,7 +63,7 @@ function linkFlags(): string[] {
 }
 
 async function compilerVersion(): Promise<string> {
-  const wayOut = 'install g++ 10 or newer (Debian, Ubuntu: apt install g++) or set CXX to a C++20 compiler';
+  const wayOut = 'install g++ 11 or newer (Debian, Ubuntu: apt install g++) or set CXX to a C++20 compiler';
   const probe = join(build, `probe-${process.pid}.cc`);
   try {
     const { stdout } = await run(compiler, ['--version']);
@@ -62,7 +74,7 @@ async function compilerVersion(): Promise<string> {
     writeFileSync(stampOf(version), version);
     return version;
   } catch {
-    throw new Error(`no C++20 compiler: \`${compiler}\` ${'does not run or is too old'}; ${wayOut}`);
+    throw new Error(`no C++20 compiler: \`${compiler}\` does not run or is too old; ${wayOut}`);
   } finally {
     rmSync(probe, { force: true });
   }
@@ -146,7 +158,7 @@ async function link(target: Target, objects: readonly string[]): Promise<boolean
   return true;
 }
 
-/** Brings the addons up to date; returns the names of those that changed. */
+/** Brings the addons up to date; returns the names of those that changed. Throws one line that says the way out. */
 export async function buildNative(names: readonly Target[]): Promise<Target[]> {
   mkdirSync(join(build, 'objects'), { recursive: true });
   const version = await compilerVersion();
@@ -168,7 +180,13 @@ export async function buildNative(names: readonly Target[]): Promise<Target[]> {
   return changed;
 }
 
-if (import.meta.main) {
+/** Vitest's global setup: the tests' addons too. */
+export async function setup(): Promise<void> {
+  await buildNative(['espalier', 'kernel-test', 'espalier-test']);
+}
+
+// `import.meta.main` is missing before Node 24.2.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === realpathSync(import.meta.filename)) {
   const all = process.argv.includes('--test');
   try {
     const changed = await buildNative(all ? ['espalier', 'kernel-test', 'espalier-test'] : ['espalier']);

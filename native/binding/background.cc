@@ -92,16 +92,24 @@ class Background {
   void finish(Napi::Env env, Job* raw) {
     const std::unique_ptr<Job> job(raw);
     if (--pending_ == 0) settle_.Unref(env);
-    if (!job->finish) {
-      job->deferred.Reject(Napi::Error::New(env, job->failure).Value());
+    try {
+      settle(env, *job);
+    } catch (const Napi::Error&) {
+      // A worker thread is being terminated: every call into JavaScript fails, and nobody waits for the promise.
+    }
+  }
+
+  static void settle(Napi::Env env, Job& job) {
+    if (!job.finish) {
+      job.deferred.Reject(Napi::Error::New(env, job.failure).Value());
       return;
     }
     try {
-      job->deferred.Resolve(job->finish(env));
+      job.deferred.Resolve(job.finish(env));
     } catch (const Napi::Error& thrown) {
-      job->deferred.Reject(thrown.Value());
+      job.deferred.Reject(thrown.Value());
     } catch (const std::exception& thrown) {
-      job->deferred.Reject(Napi::Error::New(env, thrown.what()).Value());
+      job.deferred.Reject(Napi::Error::New(env, thrown.what()).Value());
     }
   }
 

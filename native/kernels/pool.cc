@@ -15,7 +15,13 @@ namespace espalier {
 
 #if ESPALIER_X86
 FloatMode::FloatMode() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
-FloatMode::~FloatMode() { _mm_setcsr(saved_); }
+FloatMode::~FloatMode() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+#elif defined(__aarch64__)
+FloatMode::FloatMode() {
+  asm volatile("mrs %0, fpcr" : "=r"(saved_));
+  asm volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
+}
+FloatMode::~FloatMode() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
 #else
 FloatMode::FloatMode() : saved_(0) {}
 FloatMode::~FloatMode() {}
@@ -44,7 +50,10 @@ class Pool {
     work_.notify_all();
     for (std::thread& worker : workers_) worker.join();
     workers_.clear();
-    stopping_ = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = false;
+    }
     for (int i = 1; i < count; i++) workers_.emplace_back([this] { serve(); });
     size_.store(count);
   }

@@ -2,6 +2,7 @@
 // Results never depend on its size: jobs own what they write.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 namespace espalier {
@@ -15,7 +16,7 @@ class FloatMode {
   FloatMode& operator=(const FloatMode&) = delete;
 
  private:
-  unsigned saved_;
+  uint64_t saved_;
 };
 
 /// Threads that take part in a parallelFor, the calling one included. At least 1.

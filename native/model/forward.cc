@@ -159,7 +159,6 @@ std::vector<int> balance(const ForwardPlan& plan, int parts) {
 /// The flat forward, chunk by chunk: `take(firstRow, rows, normed)` gets each chunk's final normed rows.
 void flat(const Weights& weights, const std::vector<int32_t>& ids,
           const std::function<void(int, int, const float*)>& take) {
-  const FloatMode mode;
   const int length = static_cast<int>(ids.size());
   const int blockCount = (length + kBlockTokens - 1) / kBlockTokens;
   Cache cache(weights.shape, blockCount);
@@ -245,7 +244,6 @@ ForwardResult forward(const Weights& weights, Cache& cache, const ForwardPlan& p
   const int parts = std::max(1, std::min(threads(), sequences));
   const std::vector<int> bounds = balance(plan, parts);
   parallelFor(parts, [&](int part) {
-    const FloatMode mode;
     Slice(weights, cache, plan, bounds[part], bounds[part + 1], result).run();
   });
   return result;

@@ -2,7 +2,7 @@
 //
 // Invariants:
 // 1. What a token gets depends on weights and visible ids alone: not on the other sequences of the step, on chunks,
-//    on block numbers or on threads.
+//    on block numbers or on threads. Callers' threads have FloatMode set, as the pool's and the background's do.
 // 2. Sequences are split into one slice a thread, balanced by tokens; a slice runs all layers without a barrier.
 #pragma once
 

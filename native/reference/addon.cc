@@ -1,4 +1,5 @@
-// The twin for tests, as an addon of its own (native/build/espalier-test.node): the engine's addon carries no test code.
+// The twin for tests, as an addon of its own (native/build/espalier-test.node): the engine's addon carries no test
+// code.
 #include <napi.h>
 
 #include "../binding/plan_reader.h"
@@ -63,8 +64,9 @@ Napi::Value twinRun(const Napi::CallbackInfo& info) {
   const auto tensors = info[1].As<Napi::Object>();
   const auto plan = espalier::binding::readPlan(info[2].As<Napi::Object>());
   const bool withGradients = info[4].ToBoolean();
-  return info[3].As<Napi::String>().Utf8Value() == "float" ? run<float>(info.Env(), shape, tensors, plan, withGradients)
-                                                           : run<double>(info.Env(), shape, tensors, plan, withGradients);
+  const bool single = info[3].As<Napi::String>().Utf8Value() == "float";
+  return single ? run<float>(info.Env(), shape, tensors, plan, withGradients)
+                : run<double>(info.Env(), shape, tensors, plan, withGradients);
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

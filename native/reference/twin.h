@@ -1,7 +1,7 @@
 // The twin: the whole model's forward and backward, flat, simple and slow, in any float type.
 //
-// What it is: the yardstick of the engine's gradients. In double it is checked by finite differences; in float it is the
-// flat run that the trie run is compared with. Every root-to-leaf path is a sequence of its own and is computed whole.
+// What it is: the yardstick of the engine's gradients. In double it is checked by finite differences; in float it is
+// the flat run that the trie run is compared with. Every root-to-leaf path is a sequence of its own, computed whole.
 // What it is not: it shares no code with the engine, keeps no fixed order of sums, and promises no bits.
 //
 // Invariants:
@@ -9,6 +9,7 @@
 // 2. A position is an index in the path, hence the depth in the trie.
 // Axes: T tokens of a path, H hidden, D headDim, I intermediate, V vocabulary.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -88,8 +89,9 @@ void normBackward(const Vec<T>& dy, const Vec<T>& x, const Vec<T>& gain, Vec<T>&
       dot += dy[r * width + i] * gain[i] * x[r * width + i];
       dgain[i] += dy[r * width + i] * x[r * width + i] * scale;
     }
+    const T pull = dot * scale * scale * scale / T(width);
     for (int i = 0; i < width; ++i)
-      dx[r * width + i] += dy[r * width + i] * gain[i] * scale - x[r * width + i] * dot * scale * scale * scale / T(width);
+      dx[r * width + i] += dy[r * width + i] * gain[i] * scale - x[r * width + i] * pull;
   }
 }
 
@@ -178,7 +180,9 @@ class Model {
           T top = -INFINITY, sum = 0;
           for (int j = 0; j <= t; ++j) {
             T dot = 0;
-            for (int i = 0; i < D; ++i) dot += a.q[size_t(t) * QW + h * D + i] * a.k[size_t(j) * KW + h / group * D + i];
+            const T* q = &a.q[size_t(t) * QW + h * D];
+            const T* k = &a.k[size_t(j) * KW + h / group * D];
+            for (int i = 0; i < D; ++i) dot += q[i] * k[i];
             p[j] = dot * scale;
             top = std::max(top, p[j]);
           }
@@ -227,8 +231,9 @@ class Model {
         if (plan.clipped) {
           const double ratio = std::exp(double(logprob) - double(plan.termBehaviorLogprob[term]));
           const double pos = plan.termAPos[term], neg = plan.termANeg[term];
-          out.loss -= (pos * std::min(ratio, 1 + plan.clipHigh) + neg * std::max(ratio, 1 - plan.clipLow)) / plan.normalizer;
-          slope = -((ratio > 1 + plan.clipHigh ? 0 : pos) + (ratio < 1 - plan.clipLow ? 0 : neg)) * ratio / plan.normalizer;
+          const double high = 1 + plan.clipHigh, low = 1 - plan.clipLow;
+          out.loss -= (pos * std::min(ratio, high) + neg * std::max(ratio, low)) / plan.normalizer;
+          slope = -((ratio > high ? 0 : pos) + (ratio < low ? 0 : neg)) * ratio / plan.normalizer;
         } else {
           out.loss -= double(plan.termCount[term]) * double(logprob) / plan.normalizer;
           slope = -double(plan.termCount[term]) / plan.normalizer;

@@ -4,7 +4,9 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
+#include <thread>
 #include <vector>
 
 #include "../binding/table.h"
@@ -187,12 +189,17 @@ Napi::Value flushSubnormals(const Info& info) {
   return info.Env().Undefined();
 }
 
-// poolHalves(jobs) -> [jobs]: half the smallest normal float, computed by each job in the pool; 0 where flushed
+// poolHalves() -> [threads]: half the smallest normal float, computed once in every thread of the pool; 0 where flushed
 Napi::Value poolHalves(const Info& info) {
-  auto halves = Napi::Float32Array::New(info.Env(), static_cast<size_t>(integer(info, 0)));
+  const int count = threads();
+  auto halves = Napi::Float32Array::New(info.Env(), static_cast<size_t>(count));
   float* to = halves.Data();
+  std::atomic<int> arrived{0};
   const FloatMode mode;
-  parallelFor(integer(info, 0), [to](int job) {
+  parallelFor(count, [&](int job) {
+    // No thread takes a second job before each has one.
+    arrived++;
+    while (arrived < count) std::this_thread::yield();
     volatile float smallest = std::numeric_limits<float>::min();
     to[job] = smallest * 0.5f;
   });

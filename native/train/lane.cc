@@ -48,6 +48,12 @@ void Lane::begin(Step& step) {
   }
 }
 
+void Lane::rest() {
+  step_ = nullptr;
+  forwardTokens_ = 0;
+  trunkGradients_.clear();
+}
+
 Tape Lane::allocateTape(int rows) {
   const size_t count = static_cast<size_t>(rows);
   const size_t hidden = shape_.hiddenSize, heads = shape_.headCount, inner = shape_.intermediateSize;

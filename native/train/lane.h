@@ -52,8 +52,8 @@ class Lane {
   void runUnits();
   void runTrunkBackward(const std::vector<std::unique_ptr<Lane>>& lanes);
 
-  /// Takes no part in this step.
-  void rest() { forwardTokens_ = 0; step_ = nullptr; trunkGradients_.clear(); }
+  /// Takes no part in this step: the phases do nothing.
+  void rest();
   const float* gradient() const { return gradient_.data(); }
   int64_t forwardTokens() const { return forwardTokens_; }
 
@@ -87,7 +87,7 @@ class Lane {
   std::unique_ptr<Path> path_;
   std::vector<int> loaded_;               // pieces on the path, root first
   std::vector<Arena::Mark> marks_;        // of unit pieces on the path
-  std::map<int, std::vector<float>> trunkGradients_;  // by trunk piece: what this lane's pieces sent to its keys, values
+  std::map<int, std::vector<float>> trunkGradients_;  // by trunk piece: what this lane sent to its keys and values
   std::vector<LayerBatches> batches_;
   RowBatch headBatch_;
   int64_t forwardTokens_ = 0;

@@ -39,9 +39,9 @@ void Lane::backwardHead(const Piece& piece, const Tape& tape, float* dx) {
     headBatch_.commit(normed, rows);
     for (int row = 0; row < rows; row++) {
       const size_t at = static_cast<size_t>(row) * hidden;
-      rmsNormBackward(dNormed + at, hidden, x + at, hidden, step_->weights->finalGain.data(), inverse + row, 1, 1, hidden,
-                      dx + static_cast<size_t>(rowOf[row]) * hidden, hidden, Store::overwrite,
-                      gradient_.data() + layout_.finalGain);
+      float* to = dx + static_cast<size_t>(rowOf[row]) * hidden;
+      rmsNormBackward(dNormed + at, hidden, x + at, hidden, step_->weights->finalGain.data(), inverse + row, 1, 1,
+                      hidden, to, hidden, Store::overwrite, gradient_.data() + layout_.finalGain);
     }
   }
 }
@@ -91,7 +91,8 @@ void Lane::backwardAttention(int layer, const Piece& piece, const LayerRows& kep
   const LayerOffsets& at = layout_.layers[layer];
   LayerBatches& batch = batches_[layer];
   const int rows = piece.rows, hidden = shape_.hiddenSize, dim = shape_.headDim;
-  const int heads = shape_.headCount, kvHeads = shape_.kvHeadCount, queries = shape_.queryWidth(), keys = shape_.kvWidth();
+  const int heads = shape_.headCount, kvHeads = shape_.kvHeadCount;
+  const int queries = shape_.queryWidth(), keys = shape_.kvWidth();
   copyRows(batch.output, rows, gradient_.data() + at.output);
   batch.output.commit(kept.attention, rows);
   gemm(dx_.data(), hidden, rows, weights.output, wide_.data(), queries);

@@ -77,7 +77,9 @@ void Optimizer::update(const TrainPlan& plan, const float* gradient, double norm
     const TensorSpec& spec = layout_.specs[i];
     const bool whole = plan.muon && spec.kind == TensorSpec::Kind::matrix;
     const size_t most = whole ? spec.size() : kChunkFloats;
-    for (size_t from = 0; from < spec.size(); from += most) jobs.push_back({i, from, std::min(most, spec.size() - from)});
+    for (size_t from = 0; from < spec.size(); from += most) {
+      jobs.push_back({i, from, std::min(most, spec.size() - from)});
+    }
   }
   parallelFor(static_cast<int>(jobs.size()), [&](int index) {
     const Job& job = jobs[index];

@@ -34,8 +34,10 @@ class Path {
   float* dValues(int layer) { return dValues_.data() + static_cast<size_t>(layer) * layerFloats(); }
   ptrdiff_t headStride() const { return static_cast<ptrdiff_t>(positions()) * layout_.valueStride(); }
 
-  /// Copies the gradients of positions [first, first + rows) out or in: [layers][2][kvHeads][rows][valueStride].
-  size_t gradientFloats(int rows) const { return static_cast<size_t>(layers_) * 2 * layout_.kvHeads * rows * layout_.valueStride(); }
+  /// Gradients of positions [first, first + rows), out or in: [layers][dKeys, dValues][kvHeads][rows][valueStride].
+  size_t gradientFloats(int rows) const {
+    return static_cast<size_t>(layers_) * 2 * layout_.kvHeads * rows * layout_.valueStride();
+  }
   void clearGradients(int first, int rows) {
     each(first, rows, [](float* at, size_t count) { std::memset(at, 0, count * sizeof(float)); });
   }
@@ -60,7 +62,9 @@ class Path {
     const size_t stride = static_cast<size_t>(layout_.valueStride());
     for (int layer = 0; layer < layers_; layer++) {
       for (float* base : {dKeys(layer), dValues(layer)}) {
-        for (int head = 0; head < layout_.kvHeads; head++) visit(base + head * headStride() + first * stride, rows * stride);
+        for (int head = 0; head < layout_.kvHeads; head++) {
+          visit(base + head * headStride() + first * stride, rows * stride);
+        }
       }
     }
   }

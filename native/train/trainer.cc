@@ -43,8 +43,12 @@ TrainOutcome Trainer::accumulate(const TrainPlan& plan) {
   const int lanes = static_cast<int>(lanes_.size());
   const Schedule schedule = makeSchedule(plan, lanes);
   const size_t terms = plan.termNode.size();
-  Step step{&plan, &schedule, weights_.get(), &transposed_, &layout_, std::vector<Tape>(schedule.pieces.size()),
-            std::vector<float>(terms), std::vector<double>(terms), std::vector<double>(terms), std::vector<char>(terms)};
+  Step step{&plan, &schedule, weights_.get(), &transposed_, &layout_, {}, {}, {}, {}, {}};
+  step.tapes.resize(schedule.pieces.size());
+  step.logprobs.resize(terms);
+  step.losses.resize(terms);
+  step.slopes.resize(terms);
+  step.cut.resize(terms);
   parallelFor(lanes, [&](int lane) {
     if (idle(schedule, lane)) {
       lanes_[lane]->rest();
@@ -95,7 +99,8 @@ TrainOutcome Trainer::train(const TrainPlan& plan) {
   const std::lock_guard<std::mutex> lock(busy_);
   TrainOutcome outcome = accumulate(plan);
   optimizer_.update(plan, gradient_.data(), outcome.gradientNorm, masters_.data());
-  weights_ = packWeights(shape_, [&](size_t index) { return masters_.data() + layout_.offsets[index]; }, weights_->rope);
+  const auto read = [&](size_t index) { return masters_.data() + layout_.offsets[index]; };
+  weights_ = packWeights(shape_, read, weights_->rope);
   transposed_.pack(shape_, layout_, masters_.data());
   return outcome;
 }

@@ -6,7 +6,8 @@ namespace espalier {
 
 Transposed::Transposed(const Shape& shape) : head(shape.hiddenSize, shape.vocabSize) {
   for (int layer = 0; layer < shape.layerCount; layer++) {
-    layers.push_back({PackedMatrix(shape.hiddenSize, shape.qkvWidth()), PackedMatrix(shape.queryWidth(), shape.hiddenSize),
+    layers.push_back({PackedMatrix(shape.hiddenSize, shape.qkvWidth()),
+                      PackedMatrix(shape.queryWidth(), shape.hiddenSize),
                       PackedMatrix(shape.hiddenSize, 2 * shape.intermediateSize),
                       PackedMatrix(shape.intermediateSize, shape.hiddenSize)});
   }

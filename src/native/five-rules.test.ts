@@ -141,8 +141,9 @@ describe('rule 4: the floating-point mode', () => {
   test('subnormal numbers survive in every pool thread, whatever mode the starting thread has', () => {
     kernels.flushSubnormals(true);
     native.setThreads(4);
-    const halves = kernels.poolHalves(64);
+    const halves = kernels.poolHalves();
     kernels.flushSubnormals(false);
+    expect(halves.length).toBe(4);
     expect(halves.every((half) => half > 0)).toBe(true);
   });
 

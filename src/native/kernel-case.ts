@@ -71,8 +71,8 @@ export interface Kernels {
   exact(name: 'log' | 'exp' | 'sin' | 'cos', x: number): number;
   /** Of the calling thread; threads that start later inherit it. */
   flushSubnormals(on: boolean): void;
-  /** Half the smallest normal float, computed by each of `jobs` pool jobs. */
-  poolHalves(jobs: number): Numbers;
+  /** Half the smallest normal float, computed in every thread of the pool. */
+  poolHalves(): Numbers;
 }
 
 export function loadKernelTest(): Native & { readonly kernels: Kernels } {

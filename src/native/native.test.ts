@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { Random, seedOf } from '../core/random.ts';
 import { planOf, randomIds } from './kernel-case.ts';
 import { type ForwardPlan, loadNative } from './native.ts';
-import { randomTensors, shapes, tinyShape } from './train-case.ts';
+import { randomTensors, shapes, tinyShape as trainShape } from './train-case.ts';
 
+const tinyShape = { ...trainShape, contextLength: 512 };
 const native = loadNative();
 const random = new Random(seedOf('boundary'));
 const tensors = randomTensors(tinyShape, random);
