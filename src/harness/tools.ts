@@ -113,7 +113,8 @@ function shortId(id: string): string {
   return id.replace(/^[^>]*\//, '');
 }
 
-function shorten(line: string): string {
+function shorten(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
   return line.length > maxFailureChars ? `${line.slice(0, maxFailureChars - 3)}...` : line;
 }
 

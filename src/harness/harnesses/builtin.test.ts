@@ -129,7 +129,7 @@ async function work(turns: readonly ScriptedTurn[], options: Options = {}) {
     model: 'policy',
     task: { statement: 'add(a, b): sum of a and b' },
     sandbox,
-    limits: { maxTurns: options.maxTurns ?? 10, timeMs: options.timeMs ?? 20_000 },
+    limits: { maxTurns: options.maxTurns ?? 10, timeMs: options.timeMs ?? 50_000 },
     signal: options.signal ?? new AbortController().signal,
   });
   return { outcome, bodies, sandbox };

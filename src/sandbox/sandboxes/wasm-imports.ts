@@ -9,9 +9,6 @@ export function isModule(path: string, files: FileTree): boolean {
   return /"type"\s*:\s*"module"/.test(files['package.json'] ?? '');
 }
 
-/** The name under which QuickJS knows a module of the tree: its path. */
-export const moduleName = (path: string): string => path;
-
 const forTests: Readonly<Record<string, string>> = {
   'node:test': internalNames.test,
   'node:assert': internalNames.countedAssert,

@@ -7,7 +7,8 @@
  * Invariants
  * 1. The same files give the same results, ends and messages: fuel counts QuickJS interrupts, not time.
  * 2. No handle made after the copy survives a restore.
- * 3. A machine whose memory grew or that trapped is spent: its owner makes a new one.
+ * 3. The linear memory has its full size from the start, so the bound is met at the same allocation always.
+ * 4. A machine that trapped is spent: its owner makes a new one.
  *
  * Covered: endless loops and recursion, runaway memory and regular expressions, `process.exit`.
  * Not covered: built-in functions that never poll for interrupts (`includes` over 2^53 items); the pool's clock is for them.
@@ -21,9 +22,10 @@ import {
 } from 'quickjs-emscripten-core';
 import type { FileTree } from '../../core/task.ts';
 import { guestProgram, internalModules } from './wasm-guest.ts';
-import { isModule, moduleName, resolveImport } from './wasm-imports.ts';
+import { isModule, resolveImport } from './wasm-imports.ts';
 
-const pageBytes = 65536;
+/** Of the 16 MiB with which the linear memory begins, what stack and realm leave. */
+const smallestHeapBytes = 10 * 1024 * 1024;
 /** QuickJS polls for interrupts every 10,000 calls and jumps backward. */
 const stackBytes = 256 * 1024;
 
@@ -65,25 +67,24 @@ export class Machine {
   readonly #memory: LinearMemory;
   readonly #table: Readonly<Record<string, QuickJSHandle>>;
   readonly #image: { readonly at: number; readonly bytes: Uint8Array }[] = [];
-  readonly #initialBytes: number;
   #files: FileTree = {};
   #tests: readonly string[] = [];
   #fuel: Fuel = { left: 0 };
   #halt: Halt | null = null;
   /** The host's own calls into the guest after a halt must not be interrupted. */
   #metered = false;
-  #maxBytes = 0;
+  /** What a program may allocate. */
+  readonly memoryBytes: number;
   #spent = false;
 
-  static async open(): Promise<Machine> {
-    return new Machine(await newQuickJSWASMModuleFromVariant(variant));
+  /** `memoryBytes` below about 10 MiB is taken as that: it is what the smallest linear memory leaves. */
+  static async open(memoryBytes: number): Promise<Machine> {
+    return new Machine(await newQuickJSWASMModuleFromVariant(variant), memoryBytes);
   }
 
-  private constructor(module: Awaited<ReturnType<typeof newQuickJSWASMModuleFromVariant>>) {
+  private constructor(module: Awaited<ReturnType<typeof newQuickJSWASMModuleFromVariant>>, memoryBytes: number) {
+    this.memoryBytes = memoryBytes;
     this.#memory = module.getWasmMemory();
-    this.#initialBytes = this.#memory.buffer.byteLength;
-    this.#maxBytes = this.#initialBytes;
-    this.#boundMemory();
     this.#runtime = module.newRuntime({ maxStackSizeBytes: stackBytes });
     this.#runtime.setInterruptHandler(() => {
       if (this.#metered) this.#burn();
@@ -98,6 +99,7 @@ export class Machine {
     );
     this.#context = this.#runtime.newContext();
     this.#table = this.#boot();
+    this.#fixMemory(memoryBytes);
     this.#copyImage();
   }
 
@@ -106,12 +108,10 @@ export class Machine {
     return this.#spent;
   }
 
-  /** Runs one test file of a tree. `memoryBytes` bounds what the program may allocate, at least about 10 MiB. */
-  runFile(files: FileTree, tests: readonly string[], path: string, fuel: Fuel, memoryBytes: number): FileRun {
+  /** Runs one test file of a tree. */
+  runFile(files: FileTree, tests: readonly string[], path: string, fuel: Fuel): FileRun {
     if (this.#spent) throw new Error('a spent machine cannot run');
     for (const part of this.#image) new Uint8Array(this.#memory.buffer).set(part.bytes, part.at);
-    const needed = (this.#image.at(-1)?.at ?? 0) + memoryBytes;
-    this.#maxBytes = Math.max(this.#initialBytes, Math.ceil(needed / pageBytes) * pageBytes);
     this.#files = files;
     this.#tests = tests;
     this.#fuel = fuel;
@@ -127,7 +127,6 @@ export class Machine {
       this.#spent = true;
     }
     this.#metered = false;
-    if (this.#memory.buffer.byteLength > this.#initialBytes) this.#spent = true;
     return { tests: ran, loadError, halt: this.#halt };
   }
 
@@ -144,7 +143,7 @@ export class Machine {
   }
 
   #loadModule(path: string): string {
-    const result = this.#context.evalCode(this.#files[path] ?? '', moduleName(path), { type: 'module' });
+    const result = this.#context.evalCode(this.#files[path] ?? '', path, { type: 'module' });
     if (result.error !== undefined) return this.#describe(result.error);
     this.#settle(() => this.#context.getPromiseState(result.value).type !== 'pending');
     const state = this.#context.getPromiseState(result.value);
@@ -210,17 +209,15 @@ export class Machine {
   }
 
   /**
-   * QuickJS's own limit counts eight bytes a block in WebAssembly, so growth of the linear memory is bounded instead.
-   * The first refusal ends the run. Emscripten asks for a fifth more than it needs, so programs get somewhat less.
+   * QuickJS's own limit counts eight bytes a block in WebAssembly, so the linear memory is bounded instead: it is grown
+   * by one allocation that is freed again, and never after. A refusal ends the run.
    */
-  #boundMemory(): void {
-    const grow = this.#memory.grow.bind(this.#memory);
-    this.#memory.grow = (pages: number): number => {
-      if (this.#memory.buffer.byteLength + pages * pageBytes > this.#maxBytes) {
-        this.#halt ??= 'ran out of memory';
-        throw new RangeError('memory bound');
-      }
-      return grow(pages);
+  #fixMemory(memoryBytes: number): void {
+    const room = `new ArrayBuffer(${Math.max(smallestHeapBytes, memoryBytes)}), 0`;
+    this.#context.unwrapResult(this.#context.evalCode(room, 'guest')).dispose();
+    this.#memory.grow = () => {
+      this.#halt ??= 'ran out of memory';
+      throw new RangeError('memory bound');
     };
   }
 

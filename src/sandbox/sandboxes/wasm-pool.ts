@@ -3,8 +3,8 @@
  *
  * Invariants
  * 1. Every call settles: with a run, or with EspalierError('sandbox') when the thread failed, was cancelled or closed.
- * 2. A thread whose suite outlives the wall clock is terminated and replaced; its suite ends as one that ran out of fuel.
- *    The clock is far beyond what fuel allows, so that a busy machine does not decide over a verdict.
+ * 2. A thread that spends more processor time on a suite than fuel can explain is terminated and replaced; its suite ends
+ *    as one that ran out of fuel. Processor time, so that a busy machine does not decide over a verdict.
  */
 import { Worker } from 'node:worker_threads';
 import { EspalierError, messageOf } from '../../core/errors.ts';
@@ -13,7 +13,7 @@ import type { SuiteJob } from './wasm-suite.ts';
 
 interface Pending {
   readonly job: SuiteJob;
-  readonly wallMs: number;
+  readonly cpuMs: number;
   readonly resolve: (run: SuiteRun) => void;
   readonly reject: (error: EspalierError) => void;
 }
@@ -24,13 +24,15 @@ interface Thread {
   timer: NodeJS.Timeout | null;
 }
 
-/** `begun` starts the wall clock: a thread that is still starting up costs the suite nothing. */
+/** `begun` starts the clock: a thread that is still starting up costs the suite nothing. */
 type Answer = { readonly begun: true } | { readonly run: SuiteRun } | { readonly error: string };
 
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './wasm-worker.ts' : './wasm-worker.js', import.meta.url);
 
-/** After the wall clock ran out, an answer that already waits in the queue of a stalled process is still taken. */
-const graceMs = 500;
+/** How often a running suite's processor time is looked at. Most suites end before the first look. */
+const lookMs = 250;
+/** Where a thread's processor time cannot be asked for, or it does not answer, this many times the bound of real time counts. */
+const patience = 20;
 
 export class SuitePool {
   readonly #size: number;
@@ -42,7 +44,7 @@ export class SuitePool {
     this.#size = size;
   }
 
-  run(job: SuiteJob, wallMs: number, signal?: AbortSignal): Promise<SuiteRun> {
+  run(job: SuiteJob, cpuMs: number, signal?: AbortSignal): Promise<SuiteRun> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new EspalierError('sandbox', 'the sandbox is closed'));
       const cancelled = (): EspalierError => new EspalierError('sandbox', 'the run of the tests was cancelled');
@@ -55,7 +57,7 @@ export class SuitePool {
       const release = (): void => signal?.removeEventListener('abort', onAbort);
       const pending: Pending = {
         job,
-        wallMs,
+        cpuMs,
         resolve: (run) => {
           release();
           resolve(run);
@@ -123,14 +125,31 @@ export class SuitePool {
   #startClock(thread: Thread): void {
     const pending = thread.busy;
     if (pending === null) return;
-    const expire = (): void => {
+    const begun = performance.now();
+    let base: number | null = null;
+    let spentMs = 0;
+    const look = (): void => {
       if (thread.busy !== pending) return;
-      this.#free(thread)?.resolve({ completed: false, tests: [], message: 'ran out of fuel' });
-      this.#lose(thread, null);
+      if (spentMs > pending.cpuMs || performance.now() - begun > patience * pending.cpuMs) {
+        this.#expire(thread);
+        return;
+      }
+      cpuMsOf(thread.worker).then(
+        (total) => {
+          if (total === null) return;
+          base ??= total;
+          spentMs = total - base;
+        },
+        () => {},
+      );
+      thread.timer = setTimeout(look, lookMs);
     };
-    thread.timer = setTimeout(() => {
-      thread.timer = setTimeout(expire, graceMs);
-    }, pending.wallMs);
+    thread.timer = setTimeout(look, lookMs);
+  }
+
+  #expire(thread: Thread): void {
+    this.#free(thread)?.resolve({ completed: false, tests: [], message: 'ran out of fuel' });
+    this.#lose(thread, null);
   }
 
   /** Drops a thread; a suite that it was running fails with `error`. */
@@ -148,4 +167,11 @@ export class SuitePool {
     if (thread.timer !== null) clearTimeout(thread.timer);
     await thread.worker.terminate();
   }
+}
+
+/** Processor time of a thread so far; null where Node cannot tell (before 22.20 and 24.6). */
+async function cpuMsOf(worker: Worker): Promise<number | null> {
+  if (typeof worker.cpuUsage !== 'function') return null;
+  const { user, system } = await worker.cpuUsage();
+  return (user + system) / 1000;
 }

@@ -15,9 +15,12 @@ export interface SuiteJob {
 export class SuiteRunner {
   #machine: Machine | null = null;
 
-  /** Takes the cost of a new machine before a suite begins. */
-  async prepare(): Promise<void> {
-    if (this.#machine === null || this.#machine.spent) this.#machine = await Machine.open();
+  /** The machine for a bound; takes the cost of a new one before a suite begins. */
+  async prepare(memoryBytes: number): Promise<Machine> {
+    const machine = this.#machine;
+    if (machine !== null && !machine.spent && machine.memoryBytes === memoryBytes) return machine;
+    this.#machine = await Machine.open(memoryBytes);
+    return this.#machine;
   }
 
   async run(job: SuiteJob): Promise<SuiteRun> {
@@ -29,9 +32,8 @@ export class SuiteRunner {
         message ??= `no file ${path}`;
         continue;
       }
-      const machine = this.#machine === null || this.#machine.spent ? await Machine.open() : this.#machine;
-      this.#machine = machine;
-      const run = machine.runFile(job.files, job.tests, path, fuel, job.memoryBytes);
+      const machine = await this.prepare(job.memoryBytes);
+      const run = machine.runFile(job.files, job.tests, path, fuel);
       for (const { title, failure } of run.tests) {
         tests.push({
           id: `${path} > ${title}`,

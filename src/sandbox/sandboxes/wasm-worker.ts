@@ -14,7 +14,7 @@ if (port === null) throw new Error('wasm-worker is started by the pool only');
 const runner = new SuiteRunner();
 port.on('message', async (job: SuiteJob) => {
   try {
-    await runner.prepare();
+    await runner.prepare(job.memoryBytes);
     port.postMessage({ begun: true });
     port.postMessage({ run: await runner.run(job) });
   } catch (thrown) {

@@ -16,14 +16,14 @@ export interface WasmOptions {
   readonly threads: number;
 }
 
-/** Enough for suites of small repositories; an endless loop costs 15 to 80 ms. Memory below 10 MiB is taken as 10 MiB. */
-export const wasmLimits: SandboxLimits = { timeMs: 50, memoryBytes: 32 * 1024 * 1024 };
+/** Enough for suites of small repositories; an endless loop costs 5 to 60 ms. Memory below 10 MiB is taken as 10 MiB. */
+export const wasmLimits: SandboxLimits = { timeMs: 20, memoryBytes: 32 * 1024 * 1024 };
 
 /** Time is counted in QuickJS's interrupts, one per 10,000 calls or jumps backward: half a millisecond each, nominally. */
 const interruptsPerMs = 2;
 
-/** When a thread is given up. Only programs that spend their time inside single built-in calls live that long. */
-const wallMs = (timeMs: number): number => 2500 + 20 * timeMs;
+/** Processor time at which a thread is given up. Only programs that spend their time inside single built-in calls live that long. */
+const cpuMs = (timeMs: number): number => 2000 + 20 * timeMs;
 
 export function wasmSandboxes(options: WasmOptions = { threads: 2 }): SandboxProvider {
   const pool = new SuitePool(options.threads);
@@ -72,7 +72,7 @@ class WasmSandbox implements Sandbox {
       fuel: Math.ceil(timeMs * interruptsPerMs),
       memoryBytes,
     };
-    return this.#pool.run(job, wallMs(timeMs), signal);
+    return this.#pool.run(job, cpuMs(timeMs), signal);
   }
 
   async close(): Promise<void> {
