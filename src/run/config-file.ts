@@ -1,6 +1,6 @@
 /** Loads a configuration file. Only `train` executes one; a run's own config.json is data. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import { applySettings, type RunConfig, type RunConfigInput, resolveConfig } from './config.ts';
@@ -19,5 +19,6 @@ export async function loadConfig(file: string, settings: readonly string[]): Pro
   if (typeof loaded.default !== 'object' || loaded.default === null) {
     throw new EspalierError('config', `${path} has no default export: export default defineRun({ ... })`);
   }
-  return resolveConfig(applySettings(loaded.default as RunConfigInput, settings), file);
+  const config = resolveConfig(applySettings(loaded.default as RunConfigInput, settings), file);
+  return config.reward === null ? config : { ...config, reward: resolve(dirname(path), config.reward) };
 }

@@ -78,6 +78,8 @@ const schema = z.strictObject({
   batches: z.number().int().min(0).default(40),
   tasks: z.string().default('seedlings/train'),
   harness: z.enum(['builtin']).default('builtin'),
+  /** A module that exports what a graded rollout earns (reward.ts), relative to the configuration file; null: its pass. */
+  reward: z.string().min(1).nullable().default(null),
   rollout: rolloutSchema,
   learn: learnSchema,
   evaluation: evaluationSchema,

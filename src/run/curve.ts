@@ -32,12 +32,13 @@ export function isDue(config: RunConfig, batch: number): boolean {
   return batch === 0 || batch === config.batches || (every > 0 && batch % every === 0);
 }
 
+/** `written` keeps a point's row and gives the one that stands for it. */
 export async function evaluateMoment(
   config: RunConfig,
   tasksets: readonly Taskset[],
   moment: Moment,
   manager: HeldOutManager,
-  onPoint: (point: Point) => Promise<void>,
+  written: (row: EvalRow) => Promise<EvalRow>,
 ): Promise<Point[]> {
   const whole = moment.batch === 0 || moment.batch === config.batches;
   const { evaluation } = config;
@@ -54,9 +55,7 @@ export async function evaluateMoment(
         scope: `eval/${moment.batch}/${set}/${decoding}`,
       };
       const result = await evaluateHeldOut(plan, manager(decoding === 'greedy' ? 0 : 1));
-      const point = { ...result, row: evalRow(result, { ...moment, set }) };
-      await onPoint(point);
-      points.push(point);
+      points.push({ ...result, row: await written(evalRow(result, { ...moment, set })) });
     }
   }
   return points;

@@ -4,10 +4,10 @@
  * `config.json` (resolved), `store/` (segments: the truth), `metrics.jsonl`, `eval.jsonl`, `summary.json`,
  * `checkpoints/N/` (Hugging Face folders), `report.html`.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { open, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { EspalierError } from '../core/errors.ts';
+import { EspalierError, messageOf } from '../core/errors.ts';
 import { numericsVersion, type RunConfig, resolveConfig } from './config.ts';
 
 const configFormat = 1;
@@ -30,7 +30,9 @@ export class RunDirectory {
     try {
       mkdirSync(join(path, 'checkpoints'), { recursive: true });
     } catch (cause) {
-      throw new EspalierError('store', `cannot make ${path}: name a --run that can be written`, { cause });
+      throw new EspalierError('store', `cannot make ${path} (${messageOf(cause)}): name a --run that can be written`, {
+        cause,
+      });
     }
     const directory = new RunDirectory(path, config);
     await directory.writeJson('config.json', { formatVersion: configFormat, numericsVersion, ...config });
@@ -41,7 +43,10 @@ export class RunDirectory {
     const path = resolve(where);
     const file = join(path, 'config.json');
     if (!existsSync(file)) throw new EspalierError('config', `${path} is no run directory: it has no config.json`);
-    const { formatVersion, numericsVersion: numerics, ...config } = JSON.parse(readFileSync(file, 'utf8'));
+    const { formatVersion, numericsVersion: numerics, ...config } = parsed(file);
+    if (formatVersion === undefined || numerics === undefined) {
+      throw new EspalierError('config', `${path} is no run directory: its config.json is not of a run`);
+    }
     if (formatVersion !== configFormat || numerics !== numericsVersion) {
       throw new EspalierError(
         'config',
@@ -68,16 +73,23 @@ export class RunDirectory {
       .sort((a, b) => a - b);
   }
 
+  /** Cuts what follows the last newline: a crash tore it, and a row after it would be lost with it. */
+  cutTornLine(name: string): void {
+    const path = this.file(name);
+    if (!existsSync(path)) return;
+    const bytes = readFileSync(path);
+    const end = bytes.lastIndexOf('\n') + 1;
+    if (end < bytes.length) truncateSync(path, end);
+  }
+
   /** Appends a row and syncs it. */
   async append(name: string, row: object): Promise<void> {
-    const file = await open(this.file(name), 'a');
     try {
+      await using file = await open(this.file(name), 'a');
       await file.appendFile(`${JSON.stringify(row)}\n`);
       await file.datasync();
     } catch (cause) {
-      throw new EspalierError('store', `cannot write ${this.file(name)}: free the disk, then --resume`, { cause });
-    } finally {
-      await file.close();
+      throw this.#unwritable(name, cause);
     }
   }
 
@@ -92,8 +104,26 @@ export class RunDirectory {
       await writeFile(temporary, text, { flush: true });
       await rename(temporary, this.file(name));
     } catch (cause) {
-      throw new EspalierError('store', `cannot write ${this.file(name)}: free the disk, then --resume`, { cause });
+      throw this.#unwritable(name, cause);
     }
+  }
+
+  #unwritable(name: string, cause: unknown): EspalierError {
+    return new EspalierError(
+      'store',
+      `cannot write ${this.file(name)} (${messageOf(cause)}): free space or make it writable, then --resume`,
+      { cause },
+    );
+  }
+}
+
+function parsed(file: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch (cause) {
+    throw new EspalierError('config', `${file} cannot be read (${messageOf(cause)}): restore it from a copy`, {
+      cause,
+    });
   }
 }
 

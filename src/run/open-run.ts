@@ -6,7 +6,7 @@
 import { relative } from 'node:path';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { EspalierError } from '../core/errors.ts';
-import type { TaskId } from '../core/ids.ts';
+import { policyVersion, type TaskId } from '../core/ids.ts';
 import { readCheckpoint, writeCheckpoint } from '../engine/checkpoint.ts';
 import type { RunInfo, RunView } from '../report/view.ts';
 import type { CollectOptions } from '../rollout/manager.ts';
@@ -37,8 +37,8 @@ export interface Run extends Workplace {
   evaluate(batch: number): Promise<readonly Point[]>;
   /** Durable when it resolves. Throws when a resumed run would learn from another batch than the recorded one. */
   recordManifest(manifest: ManifestRecord): Promise<void>;
-  /** Saves the weights after `batch` batches. */
-  checkpoint(batch: number): Promise<void>;
+  /** Saves the published weights. Throws when a resumed run has other weights than the recorded ones. */
+  checkpoint(): Promise<void>;
 }
 
 export async function openRun(directory: RunDirectory, view: RunView, signal: AbortSignal): Promise<Run> {
@@ -96,14 +96,17 @@ export async function openRun(directory: RunDirectory, view: RunView, signal: Ab
       maxDraws: config.rollout.maxDraws,
     }),
     placeOf: (task) => places.get(task) ?? -1,
-    evaluate: (batch) =>
-      evaluateMoment(
+    evaluate: (batch) => {
+      // A resumed run takes the first evaluation from the record, whatever weights it goes on with.
+      const version = batch === 0 ? policyVersion(0) : engine.version;
+      return evaluateMoment(
         config,
         heldOut,
-        { batch, step: engine.version, version: engine.version },
+        { batch, step: version, version },
         (temperature) => place.manager({ trainable: false, temperature }),
-        ({ row }) => rows.evaluation(row),
-      ),
+        (row) => rows.evaluation(row),
+      );
+    },
     recordManifest: async (manifest) => {
       const known = journal.index.manifests.find(({ details }) => details['batch'] === manifest.details['batch']);
       if (known === undefined) return journal.append(manifest);
@@ -114,22 +117,33 @@ export async function openRun(directory: RunDirectory, view: RunView, signal: Ab
         );
       }
     },
-    checkpoint: async (batch) => {
+    checkpoint: async () => {
       const { version, sha256 } = await engine.snapshot();
-      const known = directory.checkpoints().includes(version);
-      if (!known) await engine.save(directory.checkpoint(version));
-      await journal.append({ type: 'note', note: { checkpoint: version, batch } });
-      await journal.append({ type: 'version', version, sha256, checkpoint: `checkpoints/${version}` });
+      const known = journal.index.versions.find((recorded) => recorded.version === version);
+      // Before the folder, so that weights which come out otherwise after a crash are noticed.
+      if (known === undefined) {
+        await journal.append({ type: 'version', version, sha256, checkpoint: `checkpoints/${version}` });
+      } else if (known.sha256 !== sha256) {
+        throw new EspalierError(
+          'store',
+          `version ${version} of ${directory.path} was recorded with other weights: another build or machine computes ` +
+            'other bits, so go on where the run began, or start a new run',
+        );
+      }
+      if (!directory.checkpoints().includes(version)) await engine.save(directory.checkpoint(version));
     },
     [Symbol.asyncDispose]: () => place[Symbol.asyncDispose](),
   };
 }
 
-/** Batches that the weights of a checkpoint have learned from: those whose manifest stands before it. */
+/**
+ * Batches that the weights of a checkpoint have learned from: those whose manifest stands before it. One that taught
+ * nothing stands at the checkpoint itself and is taken from the record once more, to no effect.
+ */
 function firstBatchAt(step: number, { journal }: Workplace): number {
   if (step === 0) return 0;
-  const later = journal.index.manifests.filter((manifest) => manifest.step < step);
-  const batches = later.map(({ details }) => Number(details['batch']));
+  const learned = journal.index.manifests.filter((manifest) => manifest.step < step);
+  const batches = learned.map(({ details }) => Number(details['batch']));
   return Math.max(-1, ...batches) + 1;
 }
 

@@ -1,9 +1,7 @@
 /** From the run's configuration to what each room takes. Pure. */
-import { passReward } from '../core/verdict.ts';
 import { reinforcementOptimizer } from '../learn/optimizer.ts';
-import { pricedReward } from '../learn/rewards.ts';
 import { defaultRl, type RlOptions } from '../learn/stages/rl.ts';
-import type { RolloutServices, RolloutSettings } from '../rollout/rollout.ts';
+import type { RolloutSettings } from '../rollout/rollout.ts';
 import { wasmLimits } from '../sandbox/sandboxes/wasm.ts';
 import type { RunConfig } from './config.ts';
 
@@ -41,9 +39,4 @@ export function rolloutSettings(
     sandboxLimits: wasmLimits,
     maxAttempts: rollout.retries + 1,
   };
-}
-
-/** Pass, with the configured price on the turns that it took. */
-export function rewardOf({ learn }: RunConfig): RolloutServices['reward'] {
-  return (verdict, facts) => pricedReward(passReward(verdict), facts.turns, learn.turnPrice);
 }

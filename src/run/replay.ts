@@ -7,7 +7,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EspalierError } from '../core/errors.ts';
+import { EspalierError, messageOf } from '../core/errors.ts';
 import { createEngineHost } from '../host/engine-host.ts';
 import { storeDirectory } from '../trajectory/journal.ts';
 import { readRun } from '../trajectory/run-index.ts';
@@ -17,7 +17,7 @@ import { RecordView } from './ledger.ts';
 
 export interface ReplayResult {
   readonly equal: boolean;
-  /** The first checkpoint and file that differ, or empty. */
+  /** The first checkpoint, file and byte that differ, or empty. */
   readonly difference: string;
   readonly steps: number;
 }
@@ -42,7 +42,7 @@ export async function replayRun(path: string, say: (line: string) => void): Prom
       if (!checkpoints.includes(version) || version === 0) continue;
       await engine.save(join(scratch, String(version)));
       const difference = await firstDifference(join(scratch, String(version)), directory.checkpoint(version));
-      say(`checkpoints/${version}: ${difference === null ? 'byte-equal' : `${difference} differs`}`);
+      say(`checkpoints/${version}: ${difference ?? 'byte-equal'}`);
       if (difference !== null)
         return { equal: false, difference: `checkpoints/${version}/${difference}`, steps: version };
     }
@@ -55,10 +55,18 @@ export async function replayRun(path: string, say: (line: string) => void): Prom
   }
 }
 
+/** e.g. `model.safetensors from byte 1032 on`, or null. */
 async function firstDifference(replayed: string, recorded: string): Promise<string | null> {
   for (const name of comparedFiles) {
-    const [a, b] = await Promise.all([readFile(join(replayed, name)), readFile(join(recorded, name))]);
-    if (!a.equals(b)) return name;
+    const ours = await readFile(join(replayed, name));
+    const theirs = await readFile(join(recorded, name)).catch((cause: unknown) => {
+      throw new EspalierError('checkpoint', `replay compares with ${join(recorded, name)}: ${messageOf(cause)}`, {
+        cause,
+      });
+    });
+    if (ours.equals(theirs)) continue;
+    const at = ours.findIndex((byte, index) => byte !== theirs[index]);
+    return `${name} from byte ${at < 0 ? ours.length : at} on`;
   }
   return null;
 }

@@ -1,4 +1,10 @@
-/** The rows that a run writes for people and scripts, each once: a resumed run does not repeat those that are there. */
+/**
+ * The rows that a run writes for people and scripts.
+ *
+ * Invariants:
+ * 1. A row is written once: a resumed run does not repeat those that are there.
+ * 2. A line that a crash tore is cut before anything is appended to its file.
+ */
 import { type EvalRow, type MetricsRow, readEvals, readMetrics } from '../report/rows.ts';
 import type { RunView } from '../report/view.ts';
 import type { RunDirectory } from './directory.ts';
@@ -7,13 +13,14 @@ export class Rows {
   readonly #directory: RunDirectory;
   readonly #view: RunView;
   readonly #metrics: Set<number>;
-  readonly #evals: Set<string>;
+  readonly #evals: Map<string, EvalRow>;
 
   constructor(directory: RunDirectory, view: RunView) {
     this.#directory = directory;
     this.#view = view;
+    for (const name of ['metrics.jsonl', 'eval.jsonl']) directory.cutTornLine(name);
     this.#metrics = new Set(readMetrics(directory.path).map(({ step }) => step));
-    this.#evals = new Set(readEvals(directory.path).map(evalKey));
+    this.#evals = new Map(readEvals(directory.path).map((row) => [evalKey(row), row]));
   }
 
   async metrics(row: MetricsRow): Promise<void> {
@@ -23,12 +30,17 @@ export class Rows {
     await this.#directory.append('metrics.jsonl', row);
   }
 
-  async evaluation(row: EvalRow): Promise<void> {
-    this.#view.evaluation(row);
-    if (this.#evals.has(evalKey(row))) return;
-    this.#evals.add(evalKey(row));
+  /** Gives the row with the seconds that the evaluation took when it was made, which may have been before a resume. */
+  async evaluation(row: EvalRow): Promise<EvalRow> {
+    const known = this.#evals.get(evalKey(row));
+    const standing = known === undefined ? row : { ...row, seconds: known.seconds };
+    this.#view.evaluation(standing);
+    if (known !== undefined) return standing;
+    this.#evals.set(evalKey(row), row);
     await this.#directory.append('eval.jsonl', row);
+    return standing;
   }
 }
 
-const evalKey = ({ step, set, decoding }: EvalRow): string => `${step}/${set}/${decoding}`;
+/** The same weights on the same tasks: when batches taught nothing, two of a run's evaluations may be one. */
+const evalKey = ({ step, set, decoding, tasks }: EvalRow): string => `${step}/${set}/${decoding}/${tasks}`;

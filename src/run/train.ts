@@ -57,7 +57,7 @@ async function loop(run: Run): Promise<void> {
     for (const { step, result } of results) {
       await run.rows.metrics(metricsRow({ collected, record: run.record }, step, result, seconds));
     }
-    if ((batch + 1) % config.checkpointEvery === 0 || batch + 1 === config.batches) await run.checkpoint(batch + 1);
+    if ((batch + 1) % config.checkpointEvery === 0 || batch + 1 === config.batches) await run.checkpoint();
   }
   await finishRun(run, first, await run.evaluate(config.batches));
 }

@@ -17,7 +17,8 @@ import type { Renderer } from '../tokens/renderer.ts';
 import { Journal } from '../trajectory/journal.ts';
 import type { RunConfig } from './config.ts';
 import { RecordView, recordRollout } from './ledger.ts';
-import { policyName, rewardOf, rolloutSettings } from './options.ts';
+import { policyName, rolloutSettings } from './options.ts';
+import { loadReward } from './reward.ts';
 
 export interface WorkplaceOptions {
   readonly config: RunConfig;
@@ -47,6 +48,7 @@ const maxFailures = 8;
 export async function openWorkplace(options: WorkplaceOptions): Promise<Workplace> {
   const { config } = options;
   await using parts = new AsyncDisposableStack();
+  const reward = await loadReward(config);
   const renderer = await loadRenderer(options.model);
   const journal = parts.adopt(await Journal.open(options.runDirectory, { bodies: true }), (opened) => opened.close());
   const engine = parts.adopt(
@@ -69,7 +71,7 @@ export async function openWorkplace(options: WorkplaceOptions): Promise<Workplac
     sandboxes,
     verifier: testVerifier({ sandboxes, limits: wasmLimits, seed: seedOf('canaries', config.seed) }),
     harness: builtinHarness(),
-    reward: rewardOf(config),
+    reward,
     clock: systemClock,
   };
   const record = new RecordView(journal.index);

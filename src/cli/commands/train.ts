@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { EspalierError } from '../../core/errors.ts';
 import { viewFor } from '../../report/terminal.ts';
 import { loadConfig } from '../../run/config-file.ts';
+import { createRun } from '../../run/create-run.ts';
 import { RunDirectory } from '../../run/directory.ts';
 import { train } from '../../run/train.ts';
 import { collect, wholeNumber } from '../options.ts';
@@ -17,7 +18,7 @@ export function trainCommand(): Command {
     .action(async (file: string, options: TrainOptions) => {
       const directory = options.resume
         ? RunDirectory.open(resumeTarget(options))
-        : await RunDirectory.create(await loadConfig(file, settingsOf(options)), options.run ?? null);
+        : await createRun(await loadConfig(file, settingsOf(options)), options.run ?? null);
       const ended = await train(directory, viewFor(process.stdout, process.env));
       if (!ended) process.exitCode = 130;
     });

@@ -36,11 +36,12 @@ export const defaultContextWeight = 0.3;
 export function demonstrationOf(
   spans: readonly DemonstrationSpan[],
   contextWeight: number = defaultContextWeight,
+  assistantWeight = 1,
 ): Demonstration {
   const length = spans.reduce((sum, span) => sum + span.ids.length, 0);
   const ids = new Int32Array(length);
   const weights = new Float32Array(length);
-  const weightOf = { context: contextWeight, assistant: 1, masked: 0 };
+  const weightOf = { context: contextWeight, assistant: assistantWeight, masked: 0 };
   let at = 0;
   for (const span of spans) {
     ids.set(span.ids, at);

@@ -27,7 +27,7 @@ import { tasksetOf } from '../tasksets.ts';
 import { chatTemplate, endToken, fixedStretches, padToken, specialTokens } from './format.ts';
 import { modelReadme } from './model-readme.ts';
 import { type Recipe, resolveRecipe } from './recipe.ts';
-import { supervise } from './supervise.ts';
+import { type Draw, supervise } from './supervise.ts';
 
 export interface MakeOptions {
   readonly out: string;
@@ -50,17 +50,26 @@ export async function makeSeedlingModel(options: MakeOptions, say: (line: string
     const engine = await createEngineHost({ model: scratch, threads: recipe.threads });
     let tokens = 0;
     try {
-      await supervise(engine, recipe, drawer(renderer, sandboxes, options.seed), async ({ step, loss, flatTokens }) => {
-        tokens += flatTokens;
-        const seconds = (performance.now() - startedAt) / 1000;
-        if (step % 50 === 0) {
-          say(`step ${step}/${recipe.steps}  loss ${loss.toFixed(3)}  ${tokens} tokens  ${seconds.toFixed(0)} s`);
-        }
-        if (recipe.lookEvery > 0 && step % recipe.lookEvery === 0 && step < recipe.steps) {
-          await look(engine, options.out, recipe.lookTasks, say);
-        }
-      });
-      await engine.save(options.out, 'weights');
+      const draw = drawer(renderer, sandboxes, options.seed, recipe.contextWeight);
+      let drawn = 0;
+      for (const [at, cycle] of recipe.cycles.entries()) {
+        // Weights go on, moments start anew: each cycle is a whole schedule.
+        if (at > 0) await engine.load(options.out, engine.version, 'fresh');
+        await supervise(engine, recipe, cycle, drawn, draw, async ({ step, loss, flatTokens }) => {
+          tokens += flatTokens;
+          if (step % 50 === 0) {
+            const seconds = (performance.now() - startedAt) / 1000;
+            say(
+              `cycle ${at + 1} step ${step}/${cycle.steps}  loss ${loss.toFixed(3)}  ${tokens} tokens  ${seconds.toFixed(0)} s`,
+            );
+          }
+          if (recipe.lookEvery > 0 && step % recipe.lookEvery === 0 && step < cycle.steps) {
+            await look(engine, options.out, recipe.lookTasks, say);
+          }
+        });
+        drawn += cycle.steps * recipe.perStep;
+        await engine.save(options.out, 'weights');
+      }
     } finally {
       await engine.close();
     }
@@ -125,11 +134,12 @@ function conversation(index: number, seed: string | number, sandboxes: SandboxPr
   return demonstrate(task, random, sandboxes, { maxTurns, sandbox: wasmLimits });
 }
 
-/** The n-th demonstration in token ids, with its loss weights. */
-function drawer(renderer: Renderer, sandboxes: SandboxProvider, seed: number) {
-  return async (index: number, contextWeight: number) => {
-    const { messages, errorTurns } = await conversation(index, seed, sandboxes);
-    return demonstrationOf(renderedSpans(messages, errorTurns, renderer, builtinTools), contextWeight);
+/** Demonstrations in token ids, with their loss weights. */
+function drawer(renderer: Renderer, sandboxes: SandboxProvider, seed: number, contextWeight: number): Draw {
+  return async (index, { unsolvedWeight }) => {
+    const { messages, errorTurns, solved } = await conversation(index, seed, sandboxes);
+    const spans = renderedSpans(messages, errorTurns, renderer, builtinTools);
+    return demonstrationOf(spans, contextWeight, solved ? 1 : unsolvedWeight);
   };
 }
 

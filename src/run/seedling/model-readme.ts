@@ -21,7 +21,7 @@ random weights by \`npm run seedling\`, on demonstrations of an imperfect script
 learning has room.
 
 - seed ${seed}
-- ${recipe.steps} steps of ${recipe.perStep} demonstrations, ${tokens} tokens
+- ${recipe.cycles.map(({ steps }) => steps).join(' + ')} steps of ${recipe.perStep} demonstrations, ${tokens} tokens
 - ${minutes.toFixed(1)} minutes on two cores
 
 Held-out pass rates when it was made:

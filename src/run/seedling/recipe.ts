@@ -7,20 +7,32 @@ const positive = z.number().int().positive();
 const schema = z.strictObject({
   shape: z
     .strictObject({
-      hiddenSize: positive.default(128),
-      intermediateSize: positive.default(352),
+      hiddenSize: positive.default(96),
+      intermediateSize: positive.default(256),
       layerCount: positive.default(4),
       headCount: positive.default(4),
       kvHeadCount: positive.default(2),
-      headDim: positive.default(32),
+      headDim: positive.default(24),
       contextLength: positive.default(1024),
     })
     .prefault({}),
   vocabSize: positive.default(1280),
   /** Demonstrations that the vocabulary is learned from. */
   corpus: positive.default(2000),
-  /** Optimizer steps, and demonstrations in each. Every demonstration is new. */
-  steps: positive.default(4000),
+  /** Each cycle warms up, learns and decays; the next goes on from its weights with a fresh optimizer. */
+  cycles: z
+    .array(
+      z.strictObject({
+        steps: positive,
+        /** Weight of the assistant's tokens in a demonstration that did not solve its task. */
+        unsolvedWeight: z.number().min(0).max(1).default(1),
+      }),
+    )
+    .default([
+      { steps: 4000, unsolvedWeight: 1 },
+      { steps: 3000, unsolvedWeight: 0.3 },
+    ]),
+  /** Demonstrations a step. Every one is new. */
   perStep: positive.default(16),
   contextWeight: z.number().min(0).default(0.3),
   learningRate: z.number().positive().default(3e-3),
@@ -36,6 +48,7 @@ const schema = z.strictObject({
 });
 
 export type Recipe = z.output<typeof schema>;
+export type Cycle = Recipe['cycles'][number];
 
 export function resolveRecipe(input: unknown): Recipe {
   const result = schema.safeParse(input);

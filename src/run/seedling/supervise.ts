@@ -2,7 +2,7 @@
 import type { Trainer } from '../../engine/engine.ts';
 import { optimizerStep, supervisedOptimizer } from '../../learn/optimizer.ts';
 import { type Demonstration, sftBatch, sftRequest } from '../../learn/stages/sft.ts';
-import type { Recipe } from './recipe.ts';
+import type { Cycle, Recipe } from './recipe.ts';
 
 export interface SupervisedStep {
   /** From 1. */
@@ -11,11 +11,16 @@ export interface SupervisedStep {
   readonly flatTokens: number;
 }
 
-/** Runs `recipe.steps` steps; `draw(n)` makes the n-th demonstration. `onStep` is awaited. */
+/** What is demonstrated: the n-th demonstration, with the cycle's weights. */
+export type Draw = (index: number, cycle: Cycle) => Promise<Demonstration>;
+
+/** Runs one cycle; its demonstrations begin at `first`. `onStep` is awaited. */
 export async function supervise(
   trainer: Trainer,
   recipe: Recipe,
-  draw: (index: number, contextWeight: number) => Promise<Demonstration>,
+  cycle: Cycle,
+  first: number,
+  draw: Draw,
   onStep: (step: SupervisedStep) => Promise<void>,
 ): Promise<void> {
   const settings = {
@@ -29,15 +34,15 @@ export async function supervise(
     } as const,
   };
   const batchOf = async (step: number) => {
-    const first = step * recipe.perStep;
-    const drawn = Array.from({ length: recipe.perStep }, (_, index) => draw(first + index, recipe.contextWeight));
+    const from = first + step * recipe.perStep;
+    const drawn = Array.from({ length: recipe.perStep }, (_, index) => draw(from + index, cycle));
     return sftBatch(await Promise.all(drawn));
   };
   let next = batchOf(0);
-  for (let step = 0; step < recipe.steps; step++) {
+  for (let step = 0; step < cycle.steps; step++) {
     const batch = await next;
-    const training = trainer.train(sftRequest(batch, optimizerStep(settings, step, recipe.steps)));
-    if (step + 1 < recipe.steps) next = batchOf(step + 1);
+    const training = trainer.train(sftRequest(batch, optimizerStep(settings, step, cycle.steps)));
+    if (step + 1 < cycle.steps) next = batchOf(step + 1);
     const { loss } = await training;
     await onStep({ step: step + 1, loss, flatTokens: batch.flatTokens });
   }
