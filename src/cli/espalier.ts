@@ -2,6 +2,7 @@
 /** The command line: one thin file a command, no logic of its own. */
 import { Command } from 'commander';
 import { EspalierError, messageOf } from '../core/errors.ts';
+import { Interrupted } from '../run/interrupt.ts';
 import { evalCommand } from './commands/eval.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -22,6 +23,7 @@ const program = new Command('espalier')
 try {
   await program.parseAsync();
 } catch (thrown) {
+  if (thrown instanceof Interrupted) process.exit(130);
   // What a user can mend is one line; anything else is a defect, and its stack is the report.
   const text = thrown instanceof EspalierError ? messageOf(thrown) : thrown instanceof Error ? thrown.stack : thrown;
   process.stderr.write(`espalier: ${text}\n`);

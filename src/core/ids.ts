@@ -1,6 +1,6 @@
 /**
  * Ids. Every id prints as its path, so that a log line says where a thing belongs:
- * `step/7/group/5/rollout/2/turn/0` or `eval/4/unseen/sampled/task/17/rollout/0`.
+ * `batch/7/group/5/rollout/2/turn/0` or `eval/4/unseen/sampled/task/17/rollout/0`.
  *
  * An id is made by one function here and is never taken apart elsewhere.
  */
@@ -21,7 +21,7 @@ export type SessionId = Branded<string, 'SessionId'>;
 export type PolicyVersion = Branded<number, 'PolicyVersion'>;
 
 export const taskId = (path: string): TaskId => path as TaskId;
-/** `scope` is what draws the group: `step/7` or `eval/4/unseen/sampled`. */
+/** `scope` is what draws the group: `batch/7` or `eval/4/unseen/sampled`. */
 export const groupId = (scope: string, draw: number): GroupId => `${scope}/group/${draw}` as GroupId;
 export const rolloutId = (group: GroupId, index: number): RolloutId => `${group}/rollout/${index}` as RolloutId;
 export const turnId = (rollout: RolloutId, index: number): TurnId => `${rollout}/turn/${index}` as TurnId;

@@ -43,7 +43,7 @@ export interface ManagerOptions {
 }
 
 export interface CollectOptions extends ManagerOptions {
-  /** What draws the groups, e.g. `step/7`. */
+  /** What draws the groups, e.g. `batch/7`. */
   readonly scope: string;
   /** The task of draw d, from 0. Pure. */
   readonly draw: (draw: number) => Task;

@@ -7,6 +7,7 @@ import { relative } from 'node:path';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { EspalierError } from '../core/errors.ts';
 import { policyVersion, type TaskId } from '../core/ids.ts';
+import { solved } from '../core/verdict.ts';
 import { readCheckpoint, writeCheckpoint } from '../engine/checkpoint.ts';
 import type { RunInfo, RunView } from '../report/view.ts';
 import type { CollectOptions } from '../rollout/manager.ts';
@@ -60,7 +61,7 @@ export async function openRun(directory: RunDirectory, view: RunView, signal: Ab
   const rolloutView = (rollout: FinishedRollout) => ({
     rollout: rollout.id,
     messages: messagesOf(journal.index, rollout.id),
-    solved: rollout.reward === null ? null : rollout.reward > 0,
+    solved: rollout.verdict === null ? null : solved(rollout.verdict),
   });
   const rows = new Rows(directory, view);
   const firstBatch = firstBatchAt(step, place);
@@ -80,7 +81,7 @@ export async function openRun(directory: RunDirectory, view: RunView, signal: Ab
       seed: config.seed,
       steps: config.batches * config.learn.stepsPerBatch,
       stepsDone: step,
-      resumeCommand: `npx espalier train --resume --run ${relative(process.cwd(), directory.path) || '.'}`,
+      resumeCommand: `npm run espalier -- train --resume --run ${relative(process.cwd(), directory.path) || '.'}`,
     },
     collecting: (batch) => ({
       ...place.manager({ trainable: true, temperature: config.learn.temperature }),

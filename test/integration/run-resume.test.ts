@@ -54,9 +54,7 @@ describe('a run', () => {
 
   it('stops cleanly at Ctrl-C and says how to go on', () => {
     expect(interrupted).toMatchObject({ code: 130, signal: null, stderr: '', orphans: [] });
-    expect(interrupted.stdout.trimEnd().split('\n').at(-1)).toBe(
-      'stopped; go on with: npx espalier train --resume --run broken',
-    );
+    expect(interrupted.stdout).toMatch(/\nstopped; go on with: .*espalier.* train --resume --run broken\n$/);
   });
 
   it('loses no turn that was on disk when it was killed, and leaves no engine behind', async () => {
