@@ -83,7 +83,7 @@ describe('a run on a full disk', () => {
   it('stops with one line, and goes on when there is space', { timeout: patience }, async () => {
     const run = ['train', '--run', 'full'];
     // Enough for the weights and not for the optimizer's state beside them.
-    const ended = await startEspalier(folder, run, 400).ended;
+    const ended = await startEspalier(folder, run, { blocks: 400 }).ended;
     expectOneLine(ended, /cannot write .*full\/checkpoints\/\d+ \(EFBIG/);
     expect(await espalier(folder, ...run, '--resume')).toMatchObject({ code: 0, stderr: '' });
     await rm(join(folder, 'full'), { recursive: true });
@@ -93,7 +93,7 @@ describe('a run on a full disk', () => {
     const run = ['train', '--run', 'full'];
     // Evaluates until the store has met the limit, which the model's files are below.
     const settings = ['--set', 'evaluation.tasks=60', '--set', 'rollout.maxTokensPerTurn=8'];
-    const ended = await startEspalier(folder, [...run, ...settings], 320).ended;
+    const ended = await startEspalier(folder, [...run, ...settings], { blocks: 320 }).ended;
     expectOneLine(ended, /cannot write .*full\/store\/.*segment: EFBIG.*: .* resume the run/);
   });
 });

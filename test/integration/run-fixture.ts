@@ -120,10 +120,22 @@ export interface Started {
 /** Halves what starting a process costs. */
 const compileCache = join(tmpdir(), 'espalier-compile-cache');
 
-/** Starts `espalier ARGS` in a folder. `blocks` bounds the size of any file that it writes, in units of 512 bytes. */
-export function startEspalier(folder: string, args: readonly string[], blocks?: number): Started {
+export interface StartOptions {
+  /** Bounds the size of any file that it writes, in units of 512 bytes. */
+  readonly blocks?: number;
+  /** A process group of its own, as a shell gives one: what Ctrl-C reaches. */
+  readonly ownGroup?: boolean;
+}
+
+/** Starts `espalier ARGS` in a folder. */
+export function startEspalier(
+  folder: string,
+  args: readonly string[],
+  { blocks, ownGroup }: StartOptions = {},
+): Started {
   const command = [process.execPath, join(root, 'src/cli/espalier.ts'), ...args];
-  const options = { cwd: folder, env: { NODE_COMPILE_CACHE: compileCache, ...process.env } };
+  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env };
+  const options = { cwd: folder, env, detached: ownGroup === true };
   const child =
     blocks === undefined
       ? spawn(command[0] as string, command.slice(1), options)

@@ -19,7 +19,10 @@ export interface Stopped extends Ended {
   readonly orphans: readonly number[];
 }
 
-/** Starts `espalier ARGS` in `folder` and sends it a signal once `isTime` says so, or lets it end. */
+/**
+ * Starts `espalier ARGS` in `folder` and sends it a signal once `isTime` says so, or lets it end. SIGINT goes to its whole
+ * process group, as Ctrl-C does.
+ */
 export async function stopWhen(
   folder: string,
   args: readonly string[],
@@ -27,11 +30,12 @@ export async function stopWhen(
   isTime: () => boolean,
   delayMs = 0,
 ): Promise<Stopped> {
-  const { child, ended } = startEspalier(folder, args);
+  const { child, ended } = startEspalier(folder, args, { ownGroup: signal === 'SIGINT' });
   while (child.exitCode === null && !isTime()) await wait(5);
   await wait(delayMs);
   const children = childrenOf(child.pid as number);
-  child.kill(signal);
+  if (signal === 'SIGINT') process.kill(-(child.pid as number), signal);
+  else child.kill(signal);
   const result = await ended;
   return { ...result, orphans: await remaining(children) };
 }
