@@ -28,7 +28,9 @@ export async function replayRun(path: string, say: (line: string) => void): Prom
   const directory = RunDirectory.open(path);
   const checkpoints = directory.checkpoints();
   const last = checkpoints.at(-1);
-  if (last === undefined) throw new EspalierError('checkpoint', `${path} has no checkpoint to compare with`);
+  if (last === undefined || last === 0) {
+    throw new EspalierError('checkpoint', `${path} has no checkpoint of a trained step to compare with: train further`);
+  }
   const record = new RecordView(await readRun(storeDirectory(directory.path), { bodies: false }));
   const scratch = await mkdtemp(join(tmpdir(), 'espalier-replay-'));
   const { threads } = directory.config.engine;
