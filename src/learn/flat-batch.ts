@@ -7,8 +7,9 @@
  * Not for training: the trie gives the same gradient for less.
  */
 import type { TrieBatch } from '../engine/engine.ts';
+import { pathOf } from '../trajectory/turns.ts';
 import type { LearnedRollout } from './loss-terms.ts';
-import { pathOf, type SampledTurn, trajectoriesOf } from './trajectories.ts';
+import { type SampledTurn, trajectoriesOf } from './trajectories.ts';
 import { type PlacedTerm, packTerms } from './trie-batch.ts';
 
 export type FlatSamples = 'requests' | 'merged';

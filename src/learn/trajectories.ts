@@ -7,6 +7,7 @@
  * 2. Every turn's prompt + completion is a prefix of the trajectory that `ofTurn` names.
  */
 import type { Turn } from '../core/turn.ts';
+import { pathOf } from '../trajectory/turns.ts';
 
 /** What learning needs of a turn; alignment as in `Turn`. */
 export type SampledTurn = Pick<
@@ -31,14 +32,6 @@ export function trajectoriesOf(turns: readonly Pick<Turn, 'prompt' | 'completion
     return known;
   });
   return { ids, ofTurn };
-}
-
-/** Prompt and completion. */
-export function pathOf({ prompt, completion }: Pick<Turn, 'prompt' | 'completion'>): Int32Array {
-  const path = new Int32Array(prompt.length + completion.length);
-  path.set(prompt);
-  path.set(completion, prompt.length);
-  return path;
 }
 
 function startsWith(path: Int32Array, prefix: Int32Array): boolean {

@@ -1,5 +1,5 @@
 /** A collection of tasks: a pure function from an index to a task, so that a run needs to keep only indices. */
-import type { FileTree, Task } from '../core/task.ts';
+import type { Task } from '../core/task.ts';
 import type { Verdict } from '../core/verdict.ts';
 
 export interface Taskset {
@@ -16,6 +16,3 @@ export interface Verifier {
   /** `diff` is `Sandbox.diff()` of the agent's sandbox. Rejects only for infrastructure failures. */
   verify(task: Task, diff: Readonly<Record<string, string | null>>): Promise<Verdict>;
 }
-
-/** The tree that is graded: pristine files, allowed changes, then hidden files over both. */
-export type GradedTree = FileTree;

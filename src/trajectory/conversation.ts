@@ -12,6 +12,7 @@
 import type { Message } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
 import type { Renderer } from '../tokens/renderer.ts';
+import { commonPrefix } from '../trie/common-prefix.ts';
 import { extendKey, type MessageBlock, messageBlocks, toolsBlock } from './canonical.ts';
 import type { Break, BreakCause, TurnRecord } from './records.ts';
 import { joined, promptOf } from './turns.ts';
@@ -73,7 +74,7 @@ export class Conversation {
     const count = match?.count ?? 0;
     const prompt = this.#promptFor(messages, tools, same ?? null, node, count);
     const parent = node ?? this.#last;
-    const reused = parent === null ? 0 : commonPrefix(parent.path, prompt);
+    const reused = parent === null ? 0 : sharedTokens(parent.path, prompt);
     const messagesReused = parent === null ? 0 : commonBlocks(parent.blocks, blocks);
     return {
       prompt,
@@ -168,7 +169,7 @@ export class Conversation {
     const last = this.#last;
     if (last === null) return null;
     const cause = this.#cause(keys, blocks, same, node, count, last);
-    return cause === null ? null : { cause, tokensLost: last.path.length - commonPrefix(last.path, prompt) };
+    return cause === null ? null : { cause, tokensLost: last.path.length - sharedTokens(last.path, prompt) };
   }
 
   #cause(
@@ -198,10 +199,8 @@ function prefixKeys(tools: string, blocks: readonly MessageBlock[]): string[] {
   return keys;
 }
 
-function commonPrefix(a: Int32Array, b: Int32Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
-  return length;
+function sharedTokens(a: Int32Array, b: Int32Array): number {
+  return commonPrefix(a, 0, b, 0, Math.min(a.length, b.length));
 }
 
 function commonBlocks(known: readonly string[], blocks: readonly MessageBlock[]): number {
