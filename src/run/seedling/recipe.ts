@@ -28,20 +28,17 @@ const schema = z.strictObject({
         unsolvedWeight: z.number().min(0).max(1).default(1),
       }),
     )
-    .default([
-      { steps: 4000, unsolvedWeight: 1 },
-      { steps: 3000, unsolvedWeight: 0.3 },
-    ]),
+    .default([{ steps: 11_000, unsolvedWeight: 0.3 }]),
   /** Demonstrations a step. Every one is new. */
   perStep: positive.default(16),
-  contextWeight: z.number().min(0).default(0.3),
+  contextWeight: z.number().min(0).default(0.2),
   learningRate: z.number().positive().default(3e-3),
   muonLearningRate: z.number().positive().default(0.02),
   warmupSteps: positive.default(50),
-  decayShare: z.number().min(0).max(1).default(0.3),
+  decayShare: z.number().min(0).max(1).default(0.5),
   threads: positive.default(2),
   /** Steps between held-out looks, 0 is none, and their tasks of each set. */
-  lookEvery: z.number().int().min(0).default(500),
+  lookEvery: z.number().int().min(0).default(2000),
   lookTasks: positive.default(75),
   /** Tasks of each set in the last evaluation. */
   evaluationTasks: positive.default(300),

@@ -27,15 +27,15 @@ const habits = {
   /** Sees the wrong line of a file that it has just read. */
   notices: 0.88,
   /** Takes a right line for a wrong one. */
-  suspects: 0.05,
+  suspects: 0.04,
   /** Knows the right text of a wrong line: at once, and after a try that failed. */
-  knows: 0.33,
-  knowsBetter: 0.66,
+  knows: 0.5,
+  knowsBetter: 0.75,
   takesBack: 0.75,
-  testsAfterEdit: 0.58,
+  testsAfterEdit: 0.42,
   testsWithEdit: 0.14,
   trustsTests: 0.94,
-  givesUp: 0.32,
+  givesUp: 0.5,
   slips: 0.045,
 } as const;
 

@@ -224,10 +224,10 @@ describe('the generator', () => {
     expect([...seedlingSets].reverse().map(digest).reverse()).toEqual(first);
     expect(first).toMatchInlineSnapshot(`
       [
-        "ccd3569180c0ca18",
-        "9a92b0020d174960",
-        "478b0742ae4d9fe7",
-        "a2ab58f8bf2bc9b1",
+        "f92b65d70c0f951f",
+        "b086f9b5db076cae",
+        "094c5ae23094550c",
+        "6e23175a6b19a42e",
       ]
     `);
   });

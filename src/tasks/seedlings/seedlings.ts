@@ -28,6 +28,7 @@ import {
   operatorsOf,
   trainFragments,
   trainOperators,
+  twofoldOperators,
 } from './split.ts';
 
 export const seedlingSets = ['train', 'unseen', 'transfer', 'novel'] as const;
@@ -37,9 +38,9 @@ export type SeedlingSet = (typeof seedlingSets)[number];
 export const fixedSize = 300;
 
 /** Share of repositories with 2, 3, 4 and 5 source files. */
-const sizeShares = [0.5, 0.36, 0.1, 0.04];
+const sizeShares = [0.72, 0.2, 0.05, 0.03];
 /** Share of tasks with two unrelated bugs, beside those whose operator changes two files. */
-const twoBugShare = 0.09;
+const twoBugShare = 0.13;
 
 /** A task with what its generator knows: for the scripted expert and for tests, never for an agent. */
 export interface Seedling {
@@ -80,7 +81,7 @@ export function seedlingOf(task: Task): Seedling {
   return growSeedling(parseSet(set), Number(index));
 }
 
-const maxAims = 20;
+const maxAims = 60;
 const attemptsPerAim = 200;
 
 interface Aim {
@@ -113,15 +114,22 @@ function aim(set: SeedlingSet, index: number, turn: number, random: Random): Aim
   const pool = set === 'novel' ? fragments.filter(({ name }) => novelFragments.has(name)) : trainFragments;
   const fragment = set === 'train' ? random.pick(pool) : (pool[index % pool.length] as Fragment);
   const size = Math.max(drawSize(random), fragment.slots.length + 1);
+  const turned = Math.floor(index / pool.length) + turn;
   if (set === 'transfer') {
-    const held = [...heldOutOperators(fragment)];
-    return { fragment, size, operator: held[(Math.floor(index / pool.length) + turn) % held.length] as Operator };
+    const options = lighter([...heldOutOperators(fragment)], random);
+    return { fragment, size, operator: options[turned % options.length] as Operator };
   }
   const all = set === 'novel' ? operatorsOf(fragment) : trainOperators(fragment);
-  // These two apply to every fragment: at full weight they would be half of all bugs.
-  const options = random.chance(0.5) ? all.filter((operator) => operator !== 'rename' && operator !== 'return') : all;
-  return { fragment, size, operator: random.pick(options) };
+  return { fragment, size, operator: random.pick(lighter(all, random)) };
 }
+
+/** `rename` and `return` apply to every fragment and `argument-order` to many: at full weight half of all bugs. */
+function lighter(operators: readonly Operator[], random: Random): readonly Operator[] {
+  const rest = operators.filter((operator) => operator !== 'return' && !isTwofold(operator));
+  return rest.length > 0 && random.chance(0.7) ? rest : operators;
+}
+
+const isTwofold = (operator: Operator): boolean => twofoldOperators.some((each) => each === operator);
 
 function grow(set: SeedlingSet, index: number, { fragment, operator, size }: Aim, random: Random): Seedling | null {
   const root = compose(fragment, size, rulesOf(set, fragment, size), random);
@@ -200,7 +208,7 @@ function withSecond(root: Part, first: Bug, set: SeedlingSet, random: Random): B
   const part = random.pick(others);
   const allowed = set === 'transfer' ? [...heldOutOperators(part.fragment)] : trainOperators(part.fragment);
   const operator = random.pick(allowed);
-  if (operator === 'rename' || operator === 'argument-order') return null;
+  if (isTwofold(operator)) return null;
   const second = drawBug(root, part, operator, random);
   return second && { operator: first.operator, sites: [...first.sites, ...second.sites] };
 }

@@ -96,7 +96,7 @@ export function trainOperators(fragment: Fragment): readonly Operator[] {
 
 const meetings = new Map<Fragment, Map<Fragment, boolean>>();
 
-/** A fifth of the pairs of fragments never meet in a repository of the training set. */
+/** A third of the pairs of fragments never meet in a repository of the training set. */
 export function isHeldOutMeeting(a: Fragment, b: Fragment): boolean {
   if (a.name > b.name) return isHeldOutMeeting(b, a);
   let ofFirst = meetings.get(a);
@@ -106,7 +106,7 @@ export function isHeldOutMeeting(a: Fragment, b: Fragment): boolean {
   }
   let held = ofFirst.get(b);
   if (held === undefined) {
-    held = !isBound(a, b) && hash('meeting', a.name, b.name) < 0.2;
+    held = !isBound(a, b) && hash('meeting', a.name, b.name) < 1 / 3;
     ofFirst.set(b, held);
   }
   return held;
