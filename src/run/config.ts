@@ -63,6 +63,8 @@ const evaluationSchema = z
     /** Tasks of each set in those (sampled only). */
     tasksBetween: positive.default(100),
     greedy: z.boolean().default(true),
+    /** Rollouts of each task in the first and the last sampled evaluation; from 8 on, pass@8 is reported. */
+    rolloutsPerTask: positive.default(1),
   })
   .prefault({});
 

@@ -5,7 +5,7 @@
  * and sample only. A resumed run gets evaluations of the past from the record.
  */
 import type { PolicyVersion } from '../core/ids.ts';
-import { passRateDifference } from '../learn/statistics.ts';
+import { passAtK, passRateDifference } from '../learn/statistics.ts';
 import { type EvalRow, formatVersion, type SetSummary, type Summary } from '../report/rows.ts';
 import type { ManagerOptions } from '../rollout/manager.ts';
 import type { Taskset } from '../tasks/taskset.ts';
@@ -51,7 +51,7 @@ export async function evaluateMoment(
         taskset,
         decoding,
         tasks: whole ? evaluation.tasks : Math.min(evaluation.tasks, evaluation.tasksBetween),
-        rolloutsPerTask: 1,
+        rolloutsPerTask: whole && decoding === 'sampled' ? evaluation.rolloutsPerTask : 1,
         scope: `eval/${moment.batch}/${set}/${decoding}`,
       };
       const result = await evaluateHeldOut(plan, manager(decoding === 'greedy' ? 0 : 1));
@@ -80,8 +80,8 @@ export function summaryOf(
         difference: difference.value,
         low: difference.low,
         high: difference.high,
-        passAt8First: null,
-        passAt8Last: null,
+        passAt8First: passAtK(point.results, 8),
+        passAt8Last: passAtK(other.results, 8),
       },
     ];
   });
