@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseChatRequest } from './chat-completions.ts';
-import { type ChatReply, ChatStream, chatReplyJson } from './chat-reply.ts';
+import { ChatStream, chatReplyJson } from './chat-reply.ts';
+import type { Completion } from './dialect.ts';
 
 const head = { id: 'chatcmpl-x-0', model: 'seedling', created: 1 };
 
@@ -64,7 +65,7 @@ describe('a streamed reply', () => {
     const calls = fc.array(fc.record({ id: fc.string(), name: fc.string(), arguments: fc.string() }), { maxLength: 3 });
     fc.assert(
       fc.property(fc.string(), fc.string(), calls, fc.nat({ max: 30 }), (thinking, content, toolCalls, cut) => {
-        const reply: ChatReply = {
+        const reply: Completion = {
           thinking,
           content,
           toolCalls,
@@ -72,9 +73,9 @@ describe('a streamed reply', () => {
           promptTokens: 3,
           completionTokens: 4,
         };
-        const stream = new ChatStream(head);
+        const stream = new ChatStream(head, true);
         const piece = content.slice(0, cut);
-        const events = stream.begin() + (piece === '' ? '' : stream.text(piece)) + stream.end(reply, true);
+        const events = stream.begin() + (piece === '' ? '' : stream.text(piece)) + stream.end(reply);
         const lines = events.split('\n\n').slice(0, -1);
         expect(lines.pop()).toBe('data: [DONE]');
         const chunks = lines.map((line) => JSON.parse(line.slice('data: '.length)));

@@ -9,19 +9,26 @@
  */
 import type { Message, ToolCall } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
+import { ChatStream, chatErrorJson, chatReplyJson } from './chat-reply.ts';
+import type { CompletionRequest, Dialect } from './dialect.ts';
 import { invalid, type JsonObject, listAt, missing, objectAt, textAt, wholeAt } from './json-reader.ts';
 
-export interface ChatRequest {
-  readonly model: string;
-  readonly messages: readonly Message[];
-  readonly tools: readonly ToolDefinition[];
-  readonly stream: boolean;
+export const chatCompletions: Dialect = {
+  path: '/chat/completions',
+  parse: (json) => {
+    const request = parseChatRequest(json);
+    return {
+      request,
+      json: chatReplyJson,
+      stream: (head) => new ChatStream(head, request.includeUsage),
+    };
+  },
+  error: chatErrorJson,
+};
+
+export interface ChatRequest extends CompletionRequest {
   /** Send token counts in a last chunk. */
   readonly includeUsage: boolean;
-  /** The smaller of `max_tokens` and `max_completion_tokens`, or null. */
-  readonly maxTokens: number | null;
-  /** Sampling parameters and labels as they were asked for. */
-  readonly wishes: Readonly<Record<string, unknown>>;
 }
 
 /** Recorded, and overridden by the session or without influence on the answer. */
@@ -77,6 +84,7 @@ export function parseChatRequest(json: unknown): ChatRequest {
     tools: body.tool_choice === 'none' ? [] : tools(body.tools),
     stream: body.stream === true,
     includeUsage: body.stream_options?.include_usage === true,
+    // The smaller of `max_tokens` and `max_completion_tokens`.
     maxTokens: given.length === 0 ? null : Math.min(...given),
     wishes,
   };

@@ -1,5 +1,5 @@
 /**
- * `POST /v1/chat/completions`: request in, turn from the session, reply out.
+ * A completion in any dialect: request in, turn from the session, reply out.
  *
  * Invariants:
  * 1. The end of a reply is sent after its turn is durable.
@@ -8,16 +8,16 @@
  */
 import type { ServerResponse } from 'node:http';
 import { EspalierError, messageOf } from '../core/errors.ts';
-import type { ChatRequest } from '../dialects/chat-completions.ts';
-import { type ChatReply, ChatStream, chatReplyJson, type ReplyHead } from '../dialects/chat-reply.ts';
+import type { Completion, Dialect, ParsedRequest, ReplyHead } from '../dialects/dialect.ts';
 import { Refusal } from '../dialects/refusal.ts';
-import { sseHeaders, sseKeepAlive } from '../dialects/sse.ts';
+import { sseHeaders } from '../dialects/sse.ts';
 import { sendJson, sendRefusal } from './http-edge.ts';
 import type { ServedTurn, Session } from './session.ts';
 
-export interface ChatExchange {
+export interface Exchange {
   readonly session: Session;
-  readonly request: ChatRequest;
+  readonly dialect: Dialect;
+  readonly parsed: ParsedRequest;
   readonly isRetry: boolean;
   readonly response: ServerResponse;
   readonly head: ReplyHead;
@@ -26,8 +26,8 @@ export interface ChatExchange {
   readonly onFailure: (failure: EspalierError) => void;
 }
 
-export async function answerChat(exchange: ChatExchange): Promise<void> {
-  const { response } = exchange;
+export async function answerCompletion(exchange: Exchange): Promise<void> {
+  const { response, parsed } = exchange;
   const gone = new AbortController();
   let turn: ServedTurn | null = null;
   response.on('close', () => {
@@ -35,21 +35,21 @@ export async function answerChat(exchange: ChatExchange): Promise<void> {
     turn?.broken();
     gone.abort(new Refusal(499, 'The client closed the connection.'));
   });
-  const stream = exchange.request.stream ? openStream(exchange) : null;
+  const stream = parsed.request.stream ? openStream(exchange) : null;
   try {
-    turn = await exchange.session.complete(exchange.request, {
+    turn = await exchange.session.complete(parsed.request, {
       signal: gone.signal,
       isRetry: exchange.isRetry,
       ...(stream !== null && { onContent: (piece: string) => stream.text(piece) }),
     });
     if (gone.signal.aborted) turn.broken();
-    if (stream !== null) stream.end(replyOf(turn));
-    else sendJson(response, 200, chatReplyJson(exchange.head, replyOf(turn)));
+    if (stream !== null) stream.end(completionOf(turn));
+    else sendJson(response, 200, parsed.json(exchange.head, completionOf(turn)));
   } catch (failure) {
     if (gone.signal.aborted) return;
     const refusal = refusalOf(failure, exchange.onFailure);
     if (stream !== null) stream.fail(refusal);
-    else sendRefusal(response, refusal);
+    else sendRefusal(response, refusal, exchange.dialect);
   } finally {
     stream?.stop();
   }
@@ -57,25 +57,25 @@ export async function answerChat(exchange: ChatExchange): Promise<void> {
 
 interface OpenStream {
   text(piece: string): void;
-  end(reply: ChatReply): void;
+  end(completion: Completion): void;
   fail(refusal: Refusal): void;
   stop(): void;
 }
 
-function openStream({ response, head, request, keepAliveMs }: ChatExchange): OpenStream {
-  const events = new ChatStream(head);
+function openStream({ response, head, parsed, keepAliveMs }: Exchange): OpenStream {
+  const events = parsed.stream(head);
   response.writeHead(200, sseHeaders);
   response.write(events.begin());
-  const keepAlive = setInterval(() => response.write(sseKeepAlive), keepAliveMs);
+  const keepAlive = setInterval(() => response.write(events.keepAlive()), keepAliveMs);
   return {
     text: (piece) => void response.write(events.text(piece)),
-    end: (reply) => void response.end(events.end(reply, request.includeUsage)),
+    end: (completion) => void response.end(events.end(completion)),
     fail: (refusal) => void response.write(events.failure(refusal), () => response.destroy()),
     stop: () => clearInterval(keepAlive),
   };
 }
 
-function replyOf(turn: ServedTurn): ChatReply {
+function completionOf(turn: ServedTurn): Completion {
   return {
     thinking: turn.thinking,
     content: turn.content,

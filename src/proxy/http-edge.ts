@@ -2,7 +2,7 @@
  * The edge of the proxy: who may speak, how long a body may be, what a path means. No conversation here.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { chatErrorJson } from '../dialects/chat-reply.ts';
+import type { Dialect } from '../dialects/dialect.ts';
 import { Refusal } from '../dialects/refusal.ts';
 
 export interface Route {
@@ -84,8 +84,8 @@ export function sendJson(
   response.end(body);
 }
 
-export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
-  sendJson(response, refusal.status, chatErrorJson(refusal), {
+export function sendRefusal(response: ServerResponse, refusal: Refusal, dialect: Dialect): void {
+  sendJson(response, refusal.status, dialect.error(refusal), {
     ...((refusal.status === 429 || refusal.status >= 500) && { 'retry-after': '1' }),
     // What is left of the body will not be read.
     ...(refusal.status === 413 && { connection: 'close' }),

@@ -11,13 +11,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EspalierError, messageOf } from '../core/errors.ts';
-import { parseChatRequest } from '../dialects/chat-completions.ts';
+import { chatCompletions } from '../dialects/chat-completions.ts';
 import { modelListJson } from '../dialects/chat-reply.ts';
+import type { Dialect } from '../dialects/dialect.ts';
 import { Refusal } from '../dialects/refusal.ts';
 import type { Sampler } from '../engine/engine.ts';
 import type { Renderer } from '../tokens/renderer.ts';
 import type { Journal } from '../trajectory/journal.ts';
-import { answerChat, refusalOf } from './chat-route.ts';
+import { answerCompletion, refusalOf } from './answer.ts';
 import { apiKeyOf, checkHost, isRetry, type Route, readJson, routeOf, sendJson, sendRefusal } from './http-edge.ts';
 import { Sessions } from './sessions.ts';
 
@@ -97,19 +98,22 @@ interface Edge {
   readonly onFailure: (failure: EspalierError) => void;
 }
 
+const dialects: readonly Dialect[] = [chatCompletions];
+
 async function answer(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const route = routeOf(request.url ?? '');
+  const dialect = dialects.find(({ path }) => path === route?.path);
   try {
     checkHost(request.headers.host, edge.hosts);
-    const route = routeOf(request.url ?? '');
     if (route?.path === '/models') answerModels(edge, route, request, response);
-    else if (route?.path === '/chat/completions') await answerCompletion(edge, route, request, response);
+    else if (route !== null && dialect !== undefined) await complete(edge, route, dialect, request, response);
     else
       throw new Refusal(404, `There is no ${request.method} ${request.url?.split('?')[0]} here.`, {
         code: 'unknown_url',
       });
   } catch (failure) {
     if (response.headersSent || response.destroyed) response.destroy();
-    else sendRefusal(response, refusalOf(failure, edge.onFailure));
+    else sendRefusal(response, refusalOf(failure, edge.onFailure), dialect ?? chatCompletions);
   }
 }
 
@@ -119,24 +123,27 @@ function answerModels(edge: Edge, route: Route, request: IncomingMessage, respon
   sendJson(response, 200, modelListJson(edge.modelName, edge.unixSeconds()));
 }
 
-async function answerCompletion(
+async function complete(
   edge: Edge,
   route: Route,
+  dialect: Dialect,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   checkMethod(request, 'POST');
   const session = edge.sessions.find(route.session, apiKeyOf(request.headers));
-  const chat = parseChatRequest(await readJson(request, edge.bodyLimitBytes));
-  if (chat.model !== edge.modelName) {
-    throw new Refusal(404, `The model '${chat.model}' does not exist; this proxy serves '${edge.modelName}'.`, {
+  const parsed = dialect.parse(await readJson(request, edge.bodyLimitBytes));
+  const { model } = parsed.request;
+  if (model !== edge.modelName) {
+    throw new Refusal(404, `The model '${model}' does not exist; this proxy serves '${edge.modelName}'.`, {
       param: 'model',
       code: 'model_not_found',
     });
   }
-  await answerChat({
+  await answerCompletion({
     session,
-    request: chat,
+    dialect,
+    parsed,
     isRetry: isRetry(request.headers),
     response,
     head: { id: session.replyId(), model: edge.modelName, created: edge.unixSeconds() },

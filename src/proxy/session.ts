@@ -1,7 +1,7 @@
 /**
  * One rollout's key on the proxy: its conversation, its turns, its facts.
  *
- * Not HTTP (chat-route.ts): it takes parsed requests and gives turns.
+ * Not HTTP (answer.ts): it takes parsed requests and gives turns.
  *
  * Invariants:
  * 1. complete() resolves only when its turn is durable.
@@ -16,7 +16,7 @@ import type { RolloutId } from '../core/ids.ts';
 import type { ToolCall } from '../core/message.ts';
 import { seedOf } from '../core/random.ts';
 import type { SessionFacts } from '../core/session.ts';
-import type { ChatRequest } from '../dialects/chat-completions.ts';
+import type { CompletionRequest } from '../dialects/dialect.ts';
 import { Refusal } from '../dialects/refusal.ts';
 import type { Sampler } from '../engine/engine.ts';
 import { ContentStream } from '../tokens/content-stream.ts';
@@ -100,11 +100,11 @@ export class Session {
 
   /** A fresh id for a reply: agents loop when one comes twice. */
   replyId(): string {
-    return `chatcmpl-${this.#name}-${this.#replies++}`;
+    return `${this.#name}-${this.#replies++}`;
   }
 
   /** Throws Refusal, EspalierError('provider' | 'store' | 'checkpoint'), or the signal's reason. */
-  async complete(request: ChatRequest, options: CompleteOptions): Promise<ServedTurn> {
+  async complete(request: CompletionRequest, options: CompleteOptions): Promise<ServedTurn> {
     const prepared = this.#conversation.prepare(request.messages, request.tools);
     const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
     const key = `${prepared.conversationKey}/${limit}`;
@@ -144,7 +144,7 @@ export class Session {
   }
 
   async #sampleNew(
-    request: ChatRequest,
+    request: CompletionRequest,
     prepared: PreparedTurn,
     limit: number,
     key: string,
@@ -164,7 +164,7 @@ export class Session {
   }
 
   async #sampleAndRecord(
-    request: ChatRequest,
+    request: CompletionRequest,
     prepared: PreparedTurn,
     limit: number,
     requestKey: string,
