@@ -13,8 +13,9 @@
  * 3. The terms do not depend on timing: they are a function of the rollouts in their order.
  */
 import type { TrieBatch } from '../engine/engine.ts';
-import { layoutTrajectories } from '../trie/layout.ts';
-import { type SampledTurn, trajectoriesOf } from './trajectories.ts';
+import { layoutTrajectories, type TrajectoryTrie } from '../trie/layout.ts';
+import { keptPaths, keptSpans } from './pruning.ts';
+import { type RolloutTrajectories, type SampledTurn, trajectoriesOf } from './trajectories.ts';
 import { type PlacedTerm, packTerms } from './trie-batch.ts';
 
 /** One rollout with what its reward says about its tokens. */
@@ -61,9 +62,14 @@ interface VersionedTerm extends PlacedTerm {
   count: number;
 }
 
-export function lossBatch(rollouts: readonly LearnedRollout[], shared: SharedTokens = 'per-branch'): LossBatch {
+/** `tokenBudget`: nodes of the trie at most, null for all of it (pruning.ts). Throws EspalierError('config') when it is too small. */
+export function lossBatch(
+  rollouts: readonly LearnedRollout[],
+  shared: SharedTokens = 'per-branch',
+  tokenBudget: number | null = null,
+): LossBatch {
   const paths = rollouts.map(({ turns }) => trajectoriesOf(turns));
-  const trie = layoutTrajectories(paths.flatMap(({ ids }) => ids));
+  const trie = layoutWithin(rollouts, paths, tokenBudget);
   const terms = new Terms();
   const figures = { sampledTokens: 0, flatTokensPerRequest: 0, flatTokensMerged: 0, entropySum: 0 };
   let firstPath = 0;
@@ -91,6 +97,29 @@ export function lossBatch(rollouts: readonly LearnedRollout[], shared: SharedTok
   };
 }
 
+/** The trie of all trajectories, or of what a budget keeps of them. */
+function layoutWithin(
+  rollouts: readonly LearnedRollout[],
+  paths: readonly RolloutTrajectories[],
+  tokenBudget: number | null,
+): TrajectoryTrie {
+  const all = paths.flatMap(({ ids }) => ids);
+  const trie = layoutTrajectories(all);
+  if (tokenBudget === null || trie.tokens.length <= tokenBudget) return trie;
+  const entropies = new Float64Array(trie.tokens.length);
+  let firstPath = 0;
+  rollouts.forEach(({ turns }, index) => {
+    const { ids, ofTurn } = paths[index] as RolloutTrajectories;
+    turns.forEach((turn, t) => {
+      for (const { targetNode, entropy } of samplesOf(turn, trie.nodes[firstPath + (ofTurn[t] ?? 0)])) {
+        entropies[targetNode] = entropy;
+      }
+    });
+    firstPath += ids.length;
+  });
+  return layoutTrajectories(keptPaths(trie, all, keptSpans(trie, entropies, tokenBudget)));
+}
+
 interface Sample {
   readonly node: number;
   readonly targetNode: number;
@@ -112,7 +141,8 @@ function samplesOf(turn: SampledTurn, nodes: Int32Array | undefined): Sample[] {
     );
   }
   if (start === 0) throw new RangeError('a turn without a prompt: its first token has no parent that predicts it');
-  return Array.from(completion, (target, i) => ({
+  // Beyond the nodes lies what was pruned.
+  return Array.from(completion.subarray(0, Math.max(0, nodes.length - start)), (target, i) => ({
     node: nodes[start + i - 1] ?? -1,
     targetNode: nodes[start + i] ?? -1,
     target,

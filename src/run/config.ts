@@ -48,6 +48,8 @@ const learnSchema = z
     normalize: z.enum(['std', 'none']).default('std'),
     /** A token that several trajectories share weighs by its branches, or once. */
     sharedTokens: z.enum(['per-branch', 'once']).default('per-branch'),
+    /** Tokens of a step's trie at most: beyond it, what the policy was surest of is left out. null is no limit. */
+    tokenBudget: positive.nullable().default(null),
     /** `shuffled` permutes the rewards within a batch: nothing may be learned. */
     control: z.enum(['none', 'shuffled']).default('none'),
   })

@@ -13,6 +13,7 @@ export function rlOptions({ learn }: RunConfig): RlOptions {
     advantages: { ...defaultRl.advantages, normalize: learn.normalize, negativeScale: learn.negativeScale },
     clip: { clipLow: learn.clipLow, clipHigh: learn.clipHigh },
     shared: learn.sharedTokens,
+    tokenBudget: learn.tokenBudget,
     stepsPerBatch: learn.stepsPerBatch,
     control: learn.control,
     optimizer: {

@@ -33,6 +33,8 @@ export interface RlOptions {
   readonly advantages: AdvantageOptions;
   readonly clip: ClipOptions;
   readonly shared: SharedTokens;
+  /** Nodes of a step's trie at most; null is no limit. */
+  readonly tokenBudget: number | null;
   readonly stepsPerBatch: number;
   /** `shuffled` permutes the rewards over the batch: the control that must learn nothing. */
   readonly control: 'none' | 'shuffled';
@@ -43,6 +45,7 @@ export const defaultRl: RlOptions = {
   advantages: defaultAdvantages,
   clip: defaultClip,
   shared: 'per-branch',
+  tokenBudget: null,
   stepsPerBatch: 2,
   control: 'none',
   optimizer: reinforcementOptimizer,
@@ -80,7 +83,7 @@ export function planSteps(groups: readonly BatchGroup[], options: RlOptions, pla
     return own == null ? [] : [rollouts.map(({ turns }, i) => ({ turns, advantage: own[i] ?? 0 }))];
   });
   return dealt(learned, options.stepsPerBatch).map((share, indexInBatch) => {
-    const loss = lossBatch(share.flat(), options.shared);
+    const loss = lossBatch(share.flat(), options.shared, options.tokenBudget);
     const objective = clippedObjective(loss.figures.sampledTokens, options.clip);
     const optimizer: OptimizerStep = optimizerStep(options.optimizer, place.firstStep + indexInBatch, place.steps);
     return { ...loss, request: { batch: loss.batch, objective, optimizer }, indexInBatch, groups: share.length };
