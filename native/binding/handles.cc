@@ -18,6 +18,29 @@ int readSize(const Napi::Object& from, const char* name, int most) {
   return static_cast<int>(value);
 }
 
+/// What a shape leaves out when the model has none.
+void readOptional(const Napi::Object& from, Shape& shape) {
+  if (const Napi::Value bias = from.Get("attentionBias"); !bias.IsUndefined()) {
+    const std::string name = bias.IsString() ? bias.As<Napi::String>().Utf8Value() : "";
+    if (name != "qkv" && name != "qkvo") {
+      throw Napi::RangeError::New(from.Env(), "shape.attentionBias must be 'qkv' or 'qkvo' when it is given");
+    }
+    shape.qkvBias = true;
+    shape.outputBias = name == "qkvo";
+  }
+  if (const Napi::Value value = from.Get("ropeScaling"); !value.IsUndefined()) {
+    if (!value.IsObject()) throw Napi::TypeError::New(from.Env(), "shape.ropeScaling must be an object when it is given");
+    const auto scaling = value.As<Napi::Object>();
+    const auto read = [&](const char* name) {
+      const float number = static_cast<float>(readNumber(scaling, name));
+      if (number > 0 && number < 1e30f) return number;
+      throw Napi::RangeError::New(from.Env(), std::string("shape.ropeScaling.") + name + " must be a number above 0");
+    };
+    shape.ropeScaling = Llama3Scaling{read("factor"), read("lowFrequencyFactor"), read("highFrequencyFactor"),
+                                      read("originalContextLength")};
+  }
+}
+
 }  // namespace
 
 Shape readShape(const Napi::Value& value) {
@@ -36,6 +59,7 @@ Shape readShape(const Napi::Value& value) {
   shape.normEpsilon = static_cast<float>(readNumber(from, "normEpsilon"));
   shape.tiedEmbeddings = from.Get("tiedEmbeddings").ToBoolean().Value();
   shape.qkNorm = from.Get("qkNorm").ToBoolean().Value();
+  readOptional(from, shape);
   if (shape.headCount % shape.kvHeadCount != 0) {
     throw Napi::RangeError::New(from.Env(), "shape.headCount must be a multiple of shape.kvHeadCount");
   }

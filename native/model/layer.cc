@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "../kernels/bias.h"
 #include "../kernels/norm.h"
 #include "../kernels/swiglu.h"
 
@@ -44,6 +45,7 @@ void forwardLayer(const Weights& weights, int index, Cache& cache, const RowSpan
   rmsNorm(to.residual, hidden, layer.inputGain.data(), rows, hidden, shape.normEpsilon, to.normed, hidden,
           to.normedInverse);
   gemm(to.normed, hidden, rows, layer.qkv, to.qkv, wide);
+  if (shape.qkvBias) addBias(layer.qkvBias.data(), rows, wide, to.qkv, wide);
 
   for (int s = 0; s < spanCount; s++) {
     const RowSpan& span = spans[s];
@@ -69,6 +71,7 @@ void forwardLayer(const Weights& weights, int index, Cache& cache, const RowSpan
   const size_t residualBytes = static_cast<size_t>(rows) * hidden * sizeof(float);
   if (to.middle != to.residual) std::memcpy(to.middle, to.residual, residualBytes);
   gemm(to.attention, queries, rows, layer.output, to.middle, hidden, Store::add);
+  if (shape.outputBias) addBias(layer.outputBias.data(), rows, hidden, to.middle, hidden);
 
   rmsNorm(to.middle, hidden, layer.postGain.data(), rows, hidden, shape.normEpsilon, to.postNormed, hidden,
           to.postInverse);

@@ -21,7 +21,7 @@ struct LayerRows {
   const float* residual;  // [rows][hidden]: the layer's input
   float* normed;          // [rows][hidden]: after input_layernorm
   float* normedInverse;   // [rows] or null
-  float* qkv;             // [rows][qkvWidth]: projections, before norm and rotation
+  float* qkv;             // [rows][qkvWidth]: projections with their biases, before norm and rotation
   float* headInverse;     // [rows][heads + kvHeads] or null: QK-norm's inverses
   float* rotated;         // [rows][queryWidth + kvWidth]: q and k after QK-norm and RoPE
   float* attention;       // [rows][queryWidth]

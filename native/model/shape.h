@@ -1,7 +1,10 @@
-// The Qwen3 shape, as in src/native/native.ts.
+// The shape of a Llama, Qwen2 or Qwen3 model, as in src/native/native.ts.
 #pragma once
 
+#include <optional>
+
 #include "../kernels/attention.h"
+#include "../kernels/rope.h"
 
 namespace espalier {
 
@@ -14,9 +17,12 @@ struct Shape {
   int kvHeadCount = 0;
   int headDim = 0;
   double ropeTheta = 0;
+  std::optional<Llama3Scaling> ropeScaling;
   float normEpsilon = 0;
   bool tiedEmbeddings = false;
   bool qkNorm = false;
+  bool qkvBias = false;     // q_proj, k_proj and v_proj add one
+  bool outputBias = false;  // o_proj adds one
   int contextLength = 0;
 
   int queryWidth() const { return headCount * headDim; }

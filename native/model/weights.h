@@ -12,9 +12,9 @@
 
 namespace espalier {
 
-/// One tensor of a checkpoint: Hugging Face name, row-major [rows][columns]; a gain has one row.
+/// One tensor of a checkpoint: Hugging Face name, row-major [rows][columns]; a gain or a bias has one row.
 struct TensorSpec {
-  enum class Kind { embedding, gain, matrix, head };
+  enum class Kind { embedding, gain, bias, matrix, head };
   std::string name;
   int rows;
   int columns;
@@ -23,7 +23,8 @@ struct TensorSpec {
 };
 
 /// All tensors of a shape in one fixed order: embedding, layers ascending, final norm, head (untied only). Within a
-/// layer: input_layernorm, q, k, v, [q_norm, k_norm], o, post_attention_layernorm, gate, up, down.
+/// layer: input_layernorm, q, k, v, [their biases], [q_norm, k_norm], o, [its bias], post_attention_layernorm, gate, up,
+/// down.
 std::vector<TensorSpec> tensorSpecs(const Shape& shape);
 
 struct LayerWeights {
@@ -31,6 +32,8 @@ struct LayerWeights {
   AlignedFloats queryGain;      // [headDim], only with qkNorm
   AlignedFloats keyGain;        // [headDim], only with qkNorm
   AlignedFloats postGain;       // [hidden]
+  AlignedFloats qkvBias;        // [qkvWidth], only with qkvBias
+  AlignedFloats outputBias;     // [hidden], only with outputBias
   PackedMatrix qkv;             // rows q, k, v: [qkvWidth][hidden]
   PackedMatrix output;          // [hidden][queryWidth]
   PackedMatrix gateUp;          // rows gate, up: [2 * intermediate][hidden]

@@ -13,6 +13,12 @@ namespace twin = espalier::twin;
 
 twin::Shape readShape(const Napi::Object& from) {
   const auto integer = [&](const char* name) { return int(readNumber(from, name)); };
+  const Napi::Value bias = from.Get("attentionBias"), scaling = from.Get("ropeScaling");
+  std::vector<float> scalingNumbers;
+  if (scaling.IsObject()) {
+    for (const char* name : {"factor", "lowFrequencyFactor", "highFrequencyFactor", "originalContextLength"})
+      scalingNumbers.push_back(float(readNumber(scaling.As<Napi::Object>(), name)));
+  }
   return {integer("vocabSize"),
           integer("hiddenSize"),
           integer("intermediateSize"),
@@ -23,7 +29,10 @@ twin::Shape readShape(const Napi::Object& from) {
           readNumber(from, "ropeTheta"),
           readNumber(from, "normEpsilon"),
           from.Get("tiedEmbeddings").ToBoolean().Value(),
-          from.Get("qkNorm").ToBoolean().Value()};
+          from.Get("qkNorm").ToBoolean().Value(),
+          bias.IsString(),
+          bias.IsString() && bias.As<Napi::String>().Utf8Value() == "qkvo",
+          scalingNumbers};
 }
 
 template <typename T>

@@ -67,6 +67,18 @@ void gemm(const float* a, const float* w, float* c, int m, int n, int k, bool ad
   }
 }
 
+void addBias(const float* bias, float* c, int rows, int width) {
+  for (int i = 0; i < rows * width; i++) c[i] = c[i] + bias[i % width];
+}
+
+void addRowSums(const float* dy, float* gradient, int rows, int width) {
+  for (int i = 0; i < width; i++) {
+    float sum = 0;
+    for (int row = 0; row < rows; row++) sum = sum + dy[row * width + i];
+    gradient[i] = gradient[i] + sum;
+  }
+}
+
 void rmsNorm(const float* x, const float* gain, int rows, int width, float epsilon, float* y, float* inverse) {
   for (int row = 0; row < rows; row++) {
     float lanes[kLanes] = {};
@@ -76,6 +88,27 @@ void rmsNorm(const float* x, const float* gain, int rows, int width, float epsil
     }
     inverse[row] = 1.0f / std::sqrt(fold(lanes) / static_cast<float>(width) + epsilon);
     for (int i = 0; i < width; i++) y[row * width + i] = (x[row * width + i] * inverse[row]) * gain[i];
+  }
+}
+
+void ropeTable(int positions, int headDim, double theta, const float* scaling, float* cosines, float* sines) {
+  const int half = headDim / 2;
+  for (int at = 0; at < positions * half; at++) {
+    float frequency = static_cast<float>(expExact(-logExact(theta) * (2.0 * (at % half) / headDim)));
+    if (scaling != nullptr) {
+      const float factor = scaling[0], low = scaling[1], high = scaling[2], context = scaling[3];
+      const float wavelength = 6.283185307179586f / frequency;
+      const float smooth = (context / wavelength - low) / (high - low);
+      if (wavelength > context / low) {
+        frequency = frequency / factor;
+      } else if (wavelength >= context / high) {
+        frequency = (1.0f - smooth) * frequency / factor + smooth * frequency;
+      }
+    }
+    double sine, cosine;
+    sinCosExact(static_cast<float>(at / half) * frequency, sine, cosine);
+    cosines[at] = static_cast<float>(cosine);
+    sines[at] = static_cast<float>(sine);
   }
 }
 

@@ -11,6 +11,15 @@ float exp(float x);
 /// c[m][n] = (add ? c : 0) + sum over k of a[m][k] * w[n][k]; all row-major and dense.
 void gemm(const float* a, const float* w, float* c, int m, int n, int k, bool add);
 
+/// c[row][i] += bias[i]
+void addBias(const float* bias, float* c, int rows, int width);
+
+/// gradient[i] += sum over rows of dy[row][i]
+void addRowSums(const float* dy, float* gradient, int rows, int width);
+
+/// cosines, sines: [positions][headDim / 2]. scaling: factor, low and high frequency factor, original context; or null.
+void ropeTable(int positions, int headDim, double theta, const float* scaling, float* cosines, float* sines);
+
 void rmsNorm(const float* x, const float* gain, int rows, int width, float epsilon, float* y, float* inverse);
 
 void rope(const float* x, const float* cosines, const float* sines, int heads, int headDim, float sign, float* y);

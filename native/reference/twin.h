@@ -23,7 +23,8 @@ namespace espalier::twin {
 struct Shape {
   int vocab, hidden, intermediate, layers, heads, kvHeads, headDim;
   double ropeTheta, normEpsilon;
-  bool tied, qkNorm;
+  bool tied, qkNorm, qkvBias, outputBias;
+  std::vector<float> ropeScaling;  // llama3's factor, low and high frequency factor, original context; or empty
 };
 
 template <typename T>
@@ -65,6 +66,18 @@ void linearBackward(const Vec<T>& dy, const Vec<T>& x, const Vec<T>& w, Vec<T>& 
     }
 }
 
+// Rows of `width`: x += bias
+template <typename T>
+void shift(Vec<T>& x, const Vec<T>& bias) {
+  for (size_t i = 0; i < x.size(); ++i) x[i] += bias[i % bias.size()];
+}
+
+// dbias += the rows of dx
+template <typename T>
+void shiftBackward(const Vec<T>& dx, Vec<T>& dbias) {
+  for (size_t i = 0; i < dx.size(); ++i) dbias[i % dbias.size()] += dx[i];
+}
+
 // Rows of `width`: y = x / sqrt(mean(x^2) + epsilon) * gain
 template <typename T>
 Vec<T> norm(const Vec<T>& x, const Vec<T>& gain, int width, double epsilon) {
@@ -95,16 +108,28 @@ void normBackward(const Vec<T>& dy, const Vec<T>& x, const Vec<T>& gain, Vec<T>&
   }
 }
 
-// Rotates pairs (i, i + D/2) of every head by sign * position * theta^(-2i/D), rounded to float as Hugging Face does;
-// row t has position t.
+// theta^(-2i/D), or what llama3's scaling makes of it; in float as Hugging Face does, whatever T is.
+inline float frequency(const Shape& s, int i) {
+  const float plain = float(std::pow(s.ropeTheta, -2.0 * i / s.headDim));
+  if (s.ropeScaling.empty()) return plain;
+  const float factor = s.ropeScaling[0], low = s.ropeScaling[1], high = s.ropeScaling[2], context = s.ropeScaling[3];
+  const float wavelength = float(2 * M_PI) / plain;
+  if (wavelength < context / high) return plain;
+  if (wavelength > context / low) return plain / factor;
+  const float smooth = (context / wavelength - low) / (high - low);
+  return (1 - smooth) * plain / factor + smooth * plain;
+}
+
+// Rotates pairs (i, i + D/2) of every head by sign * position * frequency, the product rounded to float; row t has
+// position t.
 template <typename T>
-void rope(Vec<T>& x, int heads, int dim, double theta, int sign) {
-  const int half = dim / 2;
+void rope(Vec<T>& x, const Shape& s, int heads, int sign) {
+  const int dim = s.headDim, half = dim / 2;
   const int rows = int(x.size() / (size_t(heads) * dim));
   for (int t = 0; t < rows; ++t)
     for (int h = 0; h < heads; ++h)
       for (int i = 0; i < half; ++i) {
-        const double angle = sign * double(float(t) * float(std::pow(theta, -2.0 * i / dim)));
+        const double angle = sign * double(float(t) * frequency(s, i));
         T& a = x[(size_t(t) * heads + h) * dim + i];
         T& b = x[(size_t(t) * heads + h) * dim + i + half];
         const T c = T(std::cos(angle)), s = T(std::sin(angle)), olda = a;
@@ -164,14 +189,19 @@ class Model {
       a.q0 = linear(a.xn, weight(layer(l, "self_attn.q_proj.weight")), rows, H, QW);
       a.k0 = linear(a.xn, weight(layer(l, "self_attn.k_proj.weight")), rows, H, KW);
       a.v = linear(a.xn, weight(layer(l, "self_attn.v_proj.weight")), rows, H, KW);
+      if (s_.qkvBias) {
+        shift(a.q0, weight(layer(l, "self_attn.q_proj.bias")));
+        shift(a.k0, weight(layer(l, "self_attn.k_proj.bias")));
+        shift(a.v, weight(layer(l, "self_attn.v_proj.bias")));
+      }
       a.q = a.q0;
       a.k = a.k0;
       if (s_.qkNorm) {
         a.q = norm(a.q0, weight(layer(l, "self_attn.q_norm.weight")), D, s_.normEpsilon);
         a.k = norm(a.k0, weight(layer(l, "self_attn.k_norm.weight")), D, s_.normEpsilon);
       }
-      rope(a.q, s_.heads, D, s_.ropeTheta, 1);
-      rope(a.k, s_.kvHeads, D, s_.ropeTheta, 1);
+      rope(a.q, s_, s_.heads, 1);
+      rope(a.k, s_, s_.kvHeads, 1);
       a.probability.assign(size_t(s_.heads) * rows * rows, T(0));
       a.mixed.assign(size_t(rows) * QW, T(0));
       for (int h = 0; h < s_.heads; ++h)
@@ -193,7 +223,8 @@ class Model {
               a.mixed[size_t(t) * QW + h * D + i] += p[j] * a.v[size_t(j) * KW + h / group * D + i];
           }
         }
-      const Vec<T> o = linear(a.mixed, weight(layer(l, "self_attn.o_proj.weight")), rows, QW, H);
+      Vec<T> o = linear(a.mixed, weight(layer(l, "self_attn.o_proj.weight")), rows, QW, H);
+      if (s_.outputBias) shift(o, weight(layer(l, "self_attn.o_proj.bias")));
       for (size_t i = 0; i < x.size(); ++i) x[i] += o[i];
       a.mid = x;
       a.midn = norm(x, weight(layer(l, "post_attention_layernorm.weight")), H, s_.normEpsilon);
@@ -271,6 +302,7 @@ class Model {
                     s_.normEpsilon);
       Vec<T> dmixed(a.mixed.size(), T(0)), dq(a.q.size(), T(0)), dk(a.k.size(), T(0)), dv(a.v.size(), T(0));
       linearBackward(dx, a.mixed, w("self_attn.o_proj.weight"), dmixed, dw("self_attn.o_proj.weight"), rows, QW, H);
+      if (s_.outputBias) shiftBackward(dx, dw("self_attn.o_proj.bias"));
       for (int h = 0; h < s_.heads; ++h)
         for (int t = 0; t < rows; ++t) {
           const T* p = &a.probability[(size_t(h) * rows + t) * rows];
@@ -293,14 +325,19 @@ class Model {
             }
           }
         }
-      rope(dq, s_.heads, D, s_.ropeTheta, -1);
-      rope(dk, s_.kvHeads, D, s_.ropeTheta, -1);
+      rope(dq, s_, s_.heads, -1);
+      rope(dk, s_, s_.kvHeads, -1);
       if (s_.qkNorm) {
         Vec<T> dq0(dq.size(), T(0)), dk0(dk.size(), T(0));
         normBackward(dq, a.q0, w("self_attn.q_norm.weight"), dq0, dw("self_attn.q_norm.weight"), D, s_.normEpsilon);
         normBackward(dk, a.k0, w("self_attn.k_norm.weight"), dk0, dw("self_attn.k_norm.weight"), D, s_.normEpsilon);
         dq = dq0;
         dk = dk0;
+      }
+      if (s_.qkvBias) {
+        shiftBackward(dq, dw("self_attn.q_proj.bias"));
+        shiftBackward(dk, dw("self_attn.k_proj.bias"));
+        shiftBackward(dv, dw("self_attn.v_proj.bias"));
       }
       Vec<T> dxn(dx.size(), T(0));
       linearBackward(dq, a.xn, w("self_attn.q_proj.weight"), dxn, dw("self_attn.q_proj.weight"), rows, H, QW);

@@ -11,6 +11,7 @@
 
 #include "../binding/table.h"
 #include "../kernels/attention.h"
+#include "../kernels/bias.h"
 #include "../kernels/gemm.h"
 #include "../kernels/isa.h"
 #include "../kernels/logprob.h"
@@ -78,6 +79,28 @@ Napi::Value gemmArrays(const Info& info) {
   return info.Env().Undefined();
 }
 
+// addBias(bias, rows, width, c, scalar): c in place
+Napi::Value addBiasArrays(const Info& info) {
+  const int rows = integer(info, 1), width = integer(info, 2);
+  if (wantsScalar(info)) {
+    scalar::addBias(floats(info, 0), floats(info, 3), rows, width);
+  } else {
+    addBias(floats(info, 0), rows, width, floats(info, 3), width);
+  }
+  return info.Env().Undefined();
+}
+
+// addRowSums(dy, rows, width, gradient, scalar): gradient in place
+Napi::Value addRowSumsArrays(const Info& info) {
+  const int rows = integer(info, 1), width = integer(info, 2);
+  if (wantsScalar(info)) {
+    scalar::addRowSums(floats(info, 0), floats(info, 3), rows, width);
+  } else {
+    addRowSums(floats(info, 0), width, rows, width, floats(info, 3));
+  }
+  return info.Env().Undefined();
+}
+
 // rmsNorm(x, gain, rows, width, epsilon, y, inverse, scalar)
 Napi::Value rmsNormArrays(const Info& info) {
   const int rows = integer(info, 2), width = integer(info, 3);
@@ -90,11 +113,20 @@ Napi::Value rmsNormArrays(const Info& info) {
   return info.Env().Undefined();
 }
 
-// ropeTable(positions, headDim, theta) -> [cosines | sines], each [positions][headDim / 2]
+// ropeTable(positions, headDim, theta, scaling of four numbers or none, scalar) -> [cosines | sines], each
+// [positions][headDim / 2]
 Napi::Value ropeTableArrays(const Info& info) {
-  const int positions = integer(info, 0), half = integer(info, 1) / 2;
-  const RopeTable table(positions, integer(info, 1), info[2].As<Napi::Number>().DoubleValue());
+  const int positions = integer(info, 0), dim = integer(info, 1), half = dim / 2;
+  const double theta = info[2].As<Napi::Number>().DoubleValue();
+  const float* four = length(info, 3) == 4 ? floats(info, 3) : nullptr;
   auto both = Napi::Float32Array::New(info.Env(), static_cast<size_t>(positions) * half * 2);
+  if (wantsScalar(info)) {
+    scalar::ropeTable(positions, dim, theta, four, both.Data(), both.Data() + positions * half);
+    return both;
+  }
+  std::optional<Llama3Scaling> scaling;
+  if (four != nullptr) scaling = Llama3Scaling{four[0], four[1], four[2], four[3]};
+  const RopeTable table(positions, dim, theta, scaling);
   for (int position = 0; position < positions; position++) {
     std::copy_n(table.cosines(position), half, both.Data() + position * half);
     std::copy_n(table.sines(position), half, both.Data() + (positions + position) * half);
@@ -215,6 +247,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("useIsa", useIsaByName);
   add("exp", expArray);
   add("gemm", gemmArrays);
+  add("addBias", addBiasArrays);
+  add("addRowSums", addRowSumsArrays);
   add("rmsNorm", rmsNormArrays);
   add("ropeTable", ropeTableArrays);
   add("rope", ropeArrays);

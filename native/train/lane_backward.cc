@@ -4,6 +4,7 @@
 #include "../kernels/backward_attention.h"
 #include "../kernels/backward_norm.h"
 #include "../kernels/backward_swiglu.h"
+#include "../kernels/bias.h"
 #include "../kernels/logprob.h"
 #include "lane.h"
 
@@ -95,6 +96,7 @@ void Lane::backwardAttention(int layer, const Piece& piece, const LayerRows& kep
   const int queries = shape_.queryWidth(), keys = shape_.kvWidth();
   copyRows(batch.output, rows, gradient_.data() + at.output);
   batch.output.commit(kept.attention, rows);
+  if (shape_.outputBias) addRowSums(dx_.data(), hidden, rows, hidden, gradient_.data() + at.outputBias);
   gemm(dx_.data(), hidden, rows, weights.output, wide_.data(), queries);
 
   float* dQkv = batch.qkv.reserve(rows, gradient_.data() + at.qkv);
@@ -125,6 +127,7 @@ void Lane::backwardAttention(int layer, const Piece& piece, const LayerRows& kep
                       heads + kvHeads, rows, dim, dQkv + head * dim, stride, Store::overwrite, gainGradient);
     }
   }
+  if (shape_.qkvBias) addRowSums(dQkv, stride, rows, shape_.qkvWidth(), gradient_.data() + at.qkvBias);
   gemm(dQkv, stride, rows, weights.qkv, narrow_.data(), hidden);
   batch.qkv.commit(kept.normed, rows);
   rmsNormBackward(narrow_.data(), hidden, kept.residual, hidden, forwardWeights.inputGain.data(), kept.normedInverse, 1,

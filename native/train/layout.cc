@@ -18,11 +18,13 @@ Layout::Layout(const Shape& shape) : specs(tensorSpecs(shape)) {
     LayerOffsets at{};
     at.inputGain = take(1);
     at.qkv = take(3);
+    if (shape.qkvBias) at.qkvBias = take(3);
     if (shape.qkNorm) {
       at.queryGain = take(1);
       at.keyGain = take(1);
     }
     at.output = take(1);
+    if (shape.outputBias) at.outputBias = take(1);
     at.postGain = take(1);
     at.gateUp = take(2);
     at.down = take(1);

@@ -1,5 +1,5 @@
 // Where each tensor lies in a flat array of all parameters (masters, gradients, moments): the order of tensorSpecs,
-// without gaps, so that q, k, v and gate, up are one matrix each, as the kernels see them.
+// without gaps, so that q, k, v, their biases, and gate, up are one each, as the kernels see them.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@
 namespace espalier {
 
 struct LayerOffsets {
-  size_t inputGain, qkv, queryGain, keyGain, output, postGain, gateUp, down;
+  size_t inputGain, qkv, qkvBias, queryGain, keyGain, output, outputBias, postGain, gateUp, down;
 };
 
 struct Layout {

@@ -90,7 +90,7 @@ void Optimizer::update(const TrainPlan& plan, const float* gradient, double norm
       return;
     }
     AdamStep mine = adam;
-    const bool decays = spec.kind != TensorSpec::Kind::gain;
+    const bool decays = spec.kind != TensorSpec::Kind::gain && spec.kind != TensorSpec::Kind::bias;
     mine.shrink = decays ? static_cast<float>(1 - plan.learningRate * plan.weightDecay) : 1.0f;
     adamStep(mine, gradient + at, weights + at, first_.data() + at, second_.data() + at, job.count);
   });

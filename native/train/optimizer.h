@@ -2,7 +2,7 @@
 //
 // Invariants:
 // 1. Sums have one order and threads own elements or matrices: results never depend on their number.
-// 2. Norm gains are never decayed; embeddings and the head never take Muon.
+// 2. Norm gains and biases are never decayed; Muon takes neither them nor embeddings and the head.
 #pragma once
 
 #include "../kernels/aligned.h"

@@ -45,6 +45,16 @@ test('a checkpoint survives its folder, optimizer and carried files too', async 
   expect(snapshotSha256(read)).toBe(snapshotSha256(checkpoint));
 });
 
+test('a folder names the number type of its weights, and files of any age of tokenizer are carried along', async () => {
+  const model = join(directory, 'typed');
+  const carried = new Map([...files, ['tokenizer.model', Buffer.of(1, 2)], ['merges.txt', Buffer.from('a b')]]);
+  const config = { ...checkpoint.config, torch_dtype: 'bfloat16', dtype: 'float16' };
+  await writeCheckpoint(model, { ...checkpoint, config, files: carried });
+  const read = await readCheckpoint(model);
+  expect(read.config).toEqual({ ...checkpoint.config, torch_dtype: 'float32', dtype: 'float32' });
+  expect([...read.files.keys()]).toEqual([...carried.keys()]);
+});
+
 test('writing again replaces the folder whole, and equal checkpoints are equal bytes', async () => {
   const model = join(directory, 'again');
   await writeCheckpoint(model, { ...checkpoint, optimizer: { names: ['a'], data: [Float32Array.of(1)] } });
@@ -89,4 +99,8 @@ test('random weights are a function of shape and seed, and blocks start as the i
   const { names, data } = checkpoint.weights;
   const zeros = names.filter((_, i) => data[i]?.every((value) => value === 0));
   expect(zeros).toEqual(['model.layers.0.self_attn.o_proj.weight', 'model.layers.0.mlp.down_proj.weight']);
+  const biased = randomCheckpoint({ ...shape, attentionBias: 'qkvo' }, 5n).weights;
+  const biases = biased.names.filter((name) => name.endsWith('.bias'));
+  expect(biases.length).toBe(4);
+  for (const name of biases) expect(biased.data[biased.names.indexOf(name)]?.every((value) => value === 0)).toBe(true);
 });

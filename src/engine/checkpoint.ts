@@ -3,7 +3,8 @@
  *
  * Invariants:
  * 1. Every tensor of the shape is there with its dimensions, and no other, or reading fails by name.
- * 2. Files beside the weights (tokenizer, chat template, configuration fields unknown here) are carried along untouched.
+ * 2. Files beside the weights (tokenizer, chat template, generation configuration) and configuration fields unknown here
+ *    are carried along untouched; only the number type that config.json names becomes that of the weights, float32.
  * 3. Equal checkpoints write equal bytes.
  */
 import { createHash } from 'node:crypto';
@@ -11,9 +12,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import type { ModelShape, Tensors } from '../native/native.ts';
+import { readTensors, readWeights, weightsFile } from './checkpoint-weights.ts';
 import { type DurableFile, writeDurableDirectory } from './durable-directory.ts';
 import { type JsonObject, parseModelConfig, sizeOf, tensorSpecs } from './model-config.ts';
-import { type NamedTensor, readSafetensors, safetensorsPieces } from './safetensors.ts';
+import { type NamedTensor, safetensorsPieces } from './safetensors.ts';
 
 export interface Checkpoint {
   readonly shape: ModelShape;
@@ -34,8 +36,11 @@ const carriedFiles = [
   'generation_config.json',
   'special_tokens_map.json',
   'added_tokens.json',
+  'tokenizer.model',
+  'vocab.json',
+  'merges.txt',
+  'LICENSE',
 ] as const;
-const weightsFile = 'model.safetensors';
 const optimizerFile = 'optimizer.safetensors';
 
 /** Reads a folder. Throws a `checkpoint` or `config` error, one line, that names the file and what is wrong. */
@@ -52,22 +57,14 @@ export async function readCheckpoint(directory: string): Promise<Checkpoint> {
   if (!files.has(tokenizerFile)) {
     throw missing(directory, tokenizerFile, 'copy the tokenizer files of the model into the folder');
   }
-  const weights = await readOptional(directory, weightsFile);
-  if (weights === null) throw missing(directory, weightsFile, 'a single F32 safetensors file is needed');
-  const tensors = readSafetensors(weights, join(directory, weightsFile));
-  const optimizer = await readOptional(directory, optimizerFile);
-  return {
-    shape,
-    config,
-    weights: ordered(tensors, shape, join(directory, weightsFile)),
-    optimizer: optimizer === null ? null : flat(readSafetensors(optimizer, join(directory, optimizerFile))),
-    files,
-  };
+  const weights = await readWeights(directory, shape);
+  const optimizer = await readTensors(join(directory, optimizerFile));
+  return { shape, config, weights, optimizer, files };
 }
 
 /** Writes the folder whole or not at all; replaces one that is there. */
 export async function writeCheckpoint(directory: string, checkpoint: Checkpoint): Promise<void> {
-  const config = Buffer.from(`${JSON.stringify(checkpoint.config, null, 2)}\n`);
+  const config = Buffer.from(`${JSON.stringify(writtenConfig(checkpoint.config), null, 2)}\n`);
   const files: DurableFile[] = [{ name: 'config.json', pieces: [config] }];
   for (const [name, bytes] of checkpoint.files) files.push({ name, pieces: [bytes] });
   files.push({ name: weightsFile, pieces: weightPieces(checkpoint) });
@@ -84,6 +81,12 @@ export function snapshotSha256(checkpoint: Pick<Checkpoint, 'shape' | 'weights'>
   return hash.digest('hex');
 }
 
+/** transformers casts weights to the type that the configuration names: bfloat16 there would round them. */
+function writtenConfig(config: JsonObject): JsonObject {
+  const types = ['torch_dtype', 'dtype'].filter((field) => config[field] !== undefined && config[field] !== 'float32');
+  return types.length === 0 ? config : { ...config, ...Object.fromEntries(types.map((field) => [field, 'float32'])) };
+}
+
 function weightPieces({ shape, weights }: Pick<Checkpoint, 'shape' | 'weights'>): Uint8Array[] {
   const data = new Map(weights.names.map((name, i) => [name, weights.data[i] as Float32Array]));
   const tensors = tensorSpecs(shape).map((spec): NamedTensor => {
@@ -93,27 +96,6 @@ function weightPieces({ shape, weights }: Pick<Checkpoint, 'shape' | 'weights'>)
     throw new EspalierError('checkpoint', `${spec.name} ${found}; its shape is [${spec.dims}]`);
   });
   return safetensorsPieces(tensors);
-}
-
-/** The shape's tensors in canonical order. A copy of the embeddings that ties make redundant is dropped. */
-function ordered(tensors: readonly NamedTensor[], shape: ModelShape, file: string): Tensors {
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  if (shape.tiedEmbeddings) byName.delete('lm_head.weight');
-  const specs = tensorSpecs(shape);
-  const data = specs.map(({ name, dims }) => {
-    const tensor = byName.get(name);
-    if (tensor === undefined) throw mismatch(file, `${name} is missing`);
-    if (tensor.dims.join() !== dims.join()) throw mismatch(file, `${name} is [${tensor.dims}], not [${dims}]`);
-    byName.delete(name);
-    return tensor.data;
-  });
-  const [extra] = byName.keys();
-  if (extra !== undefined) throw mismatch(file, `${extra} is not part of the model`);
-  return { names: specs.map(({ name }) => name), data };
-}
-
-function flat(tensors: readonly NamedTensor[]): Tensors {
-  return { names: tensors.map(({ name }) => name), data: tensors.map(({ data }) => data) };
 }
 
 function oneDimensional({ names, data }: Tensors): NamedTensor[] {
@@ -145,8 +127,4 @@ function parseJson(bytes: Uint8Array, file: string): JsonObject {
 
 function missing(directory: string, name: string, wayOut: string): EspalierError {
   return new EspalierError('checkpoint', `model folder ${directory} has no ${name}; ${wayOut}`);
-}
-
-function mismatch(file: string, what: string): EspalierError {
-  return new EspalierError('checkpoint', `${file} and config.json disagree: ${what}`);
 }

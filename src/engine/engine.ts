@@ -83,7 +83,7 @@ export interface OptimizerStep {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Decoupled: weights shrink by learningRate * weightDecay. Norm gains are never decayed. */
+  /** Decoupled: weights shrink by learningRate * weightDecay. Norm gains and biases are never decayed. */
   readonly weightDecay: number;
   /** Global-norm clip; Infinity is none. */
   readonly gradientClip: number;

@@ -6,7 +6,7 @@ import { modelConfigOf, sizeOf, type TensorSpec, tensorSpecs } from './model-con
 
 /**
  * Projections are normal with deviation 1/sqrt(inputs), embeddings 0.5/sqrt(hidden); o_proj and down_proj are 0, so
- * that every block starts as the identity; norm gains are 1.
+ * that every block starts as the identity; norm gains are 1, biases 0.
  *
  * `files` are the tokenizer's, carried along; a folder without them can be written but not read.
  */
@@ -28,7 +28,7 @@ export function randomCheckpoint(
 
 function initialValues({ name, dims }: TensorSpec, seed: bigint): Float32Array {
   const values = new Float32Array(sizeOf(dims));
-  if (dims.length === 1) return values.fill(1);
+  if (dims.length === 1) return values.fill(name.endsWith('.bias') ? 0 : 1);
   if (name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight')) return values;
   const gain = name === 'model.embed_tokens.weight' ? 0.5 : 1;
   return fillNormal(values, gain / Math.sqrt(dims[1] as number), new Random(seedOf(String(seed), name)));

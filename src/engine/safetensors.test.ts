@@ -47,10 +47,39 @@ test.for([
   ['4 bytes follow', withHeader({ a: entry(0, 8) }, 12)],
   ['its shape [3] asks for 12', withHeader({ a: entry(0, 8, [3]) }, 8)],
   ['before it starts', withHeader({ a: entry(8, 4, [1]) }, 8)],
-  ['a is BF16; convert', withHeader({ a: entry(0, 8, [4], 'BF16') }, 8)],
+  ['a is F64; convert', withHeader({ a: entry(0, 8, [1], 'F64') }, 8)],
+  ['a is toString; convert', withHeader({ a: entry(0, 8, [1], 'toString') }, 8)],
+  ['its shape [2] asks for 4', withHeader({ a: entry(0, 8, [2], 'BF16') }, 8)],
   ['not a tensor', withHeader({ a: { dtype: 'F32' } }, 0)],
+  ['not a tensor', withHeader({ a: null }, 0)],
+  ['not a tensor', withHeader({ a: entry(0, 8, [-2]) }, 8)],
+  ['its shape [9007199254740991,9007199254740991] asks', withHeader({ a: entry(0, 8, [2 ** 53 - 1, 2 ** 53 - 1]) }, 8)],
+  ['beyond the file', withHeader({ a: entry(0, 2 ** 52) }, 8)],
+  ['the header is no object', withHeader([1], 0)],
 ] as const)('a wrong file is refused: %s', ([message, bytes]) => {
   expect(() => readSafetensors(bytes, 'model.safetensors')).toThrow(message);
+});
+
+test('every F16 and BF16 number is read as the float32 number that it is', () => {
+  const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+  const read = (dtype: string) => {
+    const file = withHeader({ a: entry(0, 131072, [65536], dtype) }, 131072);
+    new Uint8Array(all.buffer).forEach((byte, at) => {
+      file[file.length - 131072 + at] = byte;
+    });
+    return readSafetensors(file, 'file')[0]?.data ?? [];
+  };
+  const value = (bits: number, exponentBits: number, fractionBits: number): number => {
+    const sign = bits >> 15 === 1 ? -1 : 1;
+    const most = 2 ** exponentBits - 1;
+    const exponent = (bits >> fractionBits) & most;
+    const fraction = (bits & (2 ** fractionBits - 1)) / 2 ** fractionBits;
+    const bias = (most - 1) / 2;
+    if (exponent === most) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    return sign * (exponent === 0 ? fraction * 2 ** (1 - bias) : (1 + fraction) * 2 ** (exponent - bias));
+  };
+  expect([...read('F16')]).toEqual([...all].map((bits) => value(bits, 5, 10)));
+  expect([...read('BF16')]).toEqual([...all].map((bits) => value(bits, 8, 7)));
 });
 
 test('a damaged header never gives anything but an error or tensors within the file', () => {

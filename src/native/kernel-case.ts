@@ -27,6 +27,10 @@ export interface Kernels {
     transposed: boolean,
     scalar: boolean,
   ): void;
+  /** c [rows][width] += bias [width] */
+  addBias(bias: Numbers, rows: number, width: number, c: Numbers, scalar: boolean): void;
+  /** gradient [width] += the rows of dy [rows][width] */
+  addRowSums(dy: Numbers, rows: number, width: number, gradient: Numbers, scalar: boolean): void;
   rmsNorm(
     x: Numbers,
     gain: Numbers,
@@ -37,8 +41,11 @@ export interface Kernels {
     inverse: Numbers,
     scalar: boolean,
   ): void;
-  /** [cosines | sines], each [positions][headDim / 2]. */
-  ropeTable(positions: number, headDim: number, theta: number): Numbers;
+  /**
+   * [cosines | sines], each [positions][headDim / 2]. `llama3` is empty or holds factor, low and high frequency factor,
+   * original context length.
+   */
+  ropeTable(positions: number, headDim: number, theta: number, llama3: Numbers, scalar: boolean): Numbers;
   rope(
     x: Numbers,
     cosines: Numbers,

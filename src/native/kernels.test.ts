@@ -16,6 +16,10 @@ function expectTwin(compute: (scalar: boolean) => Float32Array, label: string): 
   }
 }
 
+const unscaled = new Float32Array(0);
+/** Llama 3.2's. */
+const llama3 = Float32Array.of(32, 1, 4, 8192);
+
 function joined(...parts: Float32Array[]): Float32Array {
   return Float32Array.from(parts.flatMap((part) => [...part]));
 }
@@ -76,7 +80,7 @@ describe('every kernel has the bits of its scalar twin, on every instruction set
 
   test('rmsNorm, swiglu and rope, for every width from 1 to 70', () => {
     const random = new Random(seedOf('rows'));
-    const table = kernels.ropeTable(100, 140, 10_000);
+    const table = kernels.ropeTable(100, 140, 10_000, unscaled, false);
     for (let width = 1; width <= 70; width++) {
       const rows = random.between(1, 4);
       const x = randomFloats(random, rows * 2 * width, 20);
@@ -98,6 +102,33 @@ describe('every kernel has the bits of its scalar twin, on every instruction set
           kernels.rope(x, table.subarray(0, 70), table.subarray(7000, 7070), rows, 2 * width, sign, y, scalar);
           return y;
         }, `rope ${width}`);
+      }
+    }
+  });
+
+  test('biases added and their gradients summed, for every width from 1 to 70', () => {
+    const random = new Random(seedOf('bias'));
+    for (let width = 1; width <= 70; width++) {
+      const rows = random.between(1, 130);
+      const bias = randomFloats(random, width);
+      const matrix = randomFloats(random, rows * width, 20);
+      expectTwin((scalar) => {
+        const c = matrix.slice();
+        kernels.addBias(bias, rows, width, c, scalar);
+        return c;
+      }, `addBias ${rows} x ${width}`);
+      expectTwin((scalar) => {
+        const gradient = bias.slice();
+        kernels.addRowSums(matrix, rows, width, gradient, scalar);
+        return gradient;
+      }, `addRowSums ${rows} x ${width}`);
+    }
+  });
+
+  test('the RoPE table, plain and scaled as llama3', () => {
+    for (const scaling of [unscaled, llama3, Float32Array.of(8, 1, 4, 64)]) {
+      for (const dim of [2, 24, 64]) {
+        expectTwin((scalar) => kernels.ropeTable(300, dim, 500_000, scaling, scalar), `${dim}, [${scaling}]`);
       }
     }
   });
@@ -151,7 +182,7 @@ describe('own functions are near the true ones', () => {
 
   test('the RoPE table holds the cosines and sines of Hugging Face angles', () => {
     const [positions, dim, theta] = [5000, 32, 10_000];
-    const table = kernels.ropeTable(positions, dim, theta);
+    const table = kernels.ropeTable(positions, dim, theta, unscaled, false);
     for (const position of [0, 1, 2, 63, 777, 4999]) {
       for (let i = 0; i < dim / 2; i++) {
         const angle = Math.fround(position * Math.fround(1 / theta ** ((2 * i) / dim)));
@@ -159,6 +190,23 @@ describe('own functions are near the true ones', () => {
         expect(table[((positions + position) * dim) / 2 + i]).toBeCloseTo(Math.sin(angle), 6);
       }
     }
+  });
+});
+
+describe('llama3 scaling of RoPE', () => {
+  test('keeps short wavelengths, divides long ones by the factor, and goes over smoothly between', () => {
+    const [positions, dim, theta] = [2, 64, 500_000];
+    const table = kernels.ropeTable(positions, dim, theta, llama3, false);
+    const kinds = new Set<string>();
+    for (let i = 0; i < dim / 2; i++) {
+      const frequency = 1 / theta ** ((2 * i) / dim);
+      const turns = (8192 * frequency) / (2 * Math.PI);
+      const smooth = Math.min(1, Math.max(0, (turns - 1) / (4 - 1)));
+      kinds.add(smooth === 1 ? 'kept' : smooth === 0 ? 'divided' : 'between');
+      const scaled = ((1 - smooth) * frequency) / 32 + smooth * frequency;
+      expect((table[(positions + 1) * (dim / 2) + i] ?? 0) / Math.sin(scaled)).toBeCloseTo(1, 6);
+    }
+    expect(kinds.size).toBe(3);
   });
 });
 

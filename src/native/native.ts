@@ -4,7 +4,16 @@
  */
 import { createRequire } from 'node:module';
 
-/** Qwen3 shape. `headDim` may differ from hiddenSize / headCount. */
+/** `rope_type` llama3: low frequencies are divided by `factor`, high ones stay, those between go over smoothly. */
+export interface Llama3Scaling {
+  readonly factor: number;
+  readonly lowFrequencyFactor: number;
+  readonly highFrequencyFactor: number;
+  /** Positions that the model was trained on before its frequencies were scaled. */
+  readonly originalContextLength: number;
+}
+
+/** Shape of a Llama, Qwen2 or Qwen3 model. `headDim` may differ from hiddenSize / headCount. */
 export interface ModelShape {
   readonly vocabSize: number;
   readonly hiddenSize: number;
@@ -14,9 +23,13 @@ export interface ModelShape {
   readonly kvHeadCount: number;
   readonly headDim: number;
   readonly ropeTheta: number;
+  /** Not given: frequencies are not scaled. */
+  readonly ropeScaling?: Llama3Scaling;
   readonly normEpsilon: number;
   readonly tiedEmbeddings: boolean;
   readonly qkNorm: boolean;
+  /** Projections of attention that add a bias: q, k, v (Qwen2), or o too. Not given: none. */
+  readonly attentionBias?: 'qkv' | 'qkvo';
   /** Longest position + 1: sizes the RoPE tables. */
   readonly contextLength: number;
 }

@@ -22,7 +22,10 @@ export const tinyShape: ModelShape = {
   contextLength: 1024,
 };
 
-/** Shapes that no kernel likes: odd sizes, grouped and ungrouped heads, with and without QK-norm and tied embeddings. */
+/**
+ * Shapes that no kernel likes: odd sizes, grouped and ungrouped heads, with and without QK-norm, biases, scaled RoPE and
+ * tied embeddings.
+ */
 export const shapes: Readonly<Record<string, ModelShape>> = {
   'tied, QK-norm': tinyShape,
   'untied, no QK-norm': { ...tinyShape, tiedEmbeddings: false, qkNorm: false },
@@ -38,6 +41,18 @@ export const shapes: Readonly<Record<string, ModelShape>> = {
     layerCount: 3,
     tiedEmbeddings: false,
   },
+  'Qwen2: biases on q, k, v': { ...tinyShape, qkNorm: false, attentionBias: 'qkv', headDim: 10 },
+  'Llama: scaled RoPE, biases on q, k, v, o': {
+    ...tinyShape,
+    hiddenSize: 22,
+    headCount: 6,
+    kvHeadCount: 3,
+    headDim: 12,
+    ropeScaling: { factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 128 },
+    tiedEmbeddings: false,
+    qkNorm: false,
+    attentionBias: 'qkvo',
+  },
 };
 
 /** The names and sizes of a model's tensors, in Hugging Face order. */
@@ -52,6 +67,14 @@ export function tensorSizes(shape: ModelShape): [name: string, rows: number, col
       [`${prefix}self_attn.v_proj.weight`, shape.kvHeadCount * headDim, hidden],
       [`${prefix}self_attn.o_proj.weight`, hidden, shape.headCount * headDim],
     );
+    if (shape.attentionBias !== undefined) {
+      sizes.push(
+        [`${prefix}self_attn.q_proj.bias`, 1, shape.headCount * headDim],
+        [`${prefix}self_attn.k_proj.bias`, 1, shape.kvHeadCount * headDim],
+        [`${prefix}self_attn.v_proj.bias`, 1, shape.kvHeadCount * headDim],
+      );
+    }
+    if (shape.attentionBias === 'qkvo') sizes.push([`${prefix}self_attn.o_proj.bias`, 1, hidden]);
     if (shape.qkNorm) {
       sizes.push([`${prefix}self_attn.q_norm.weight`, 1, headDim], [`${prefix}self_attn.k_norm.weight`, 1, headDim]);
     }
@@ -68,14 +91,15 @@ export function tensorSizes(shape: ModelShape): [name: string, rows: number, col
   return sizes;
 }
 
-/** Matrices uniform with standard deviation 1/sqrt(columns), so that logits are about 1; norm gains about 1. */
+/** Matrices uniform with deviation 1/sqrt(columns), so that logits are about 1; norm gains about 1, biases about 0.3. */
 export function randomTensors(shape: ModelShape, random: Random): Tensors {
   const sizes = tensorSizes(shape);
   return {
     names: sizes.map(([name]) => name),
-    data: sizes.map(([, rows, columns]) => {
-      const width = Math.sqrt(3 / columns);
-      const draw = () => (rows === 1 ? 0.8 + 0.4 * random.next() : (2 * random.next() - 1) * width);
+    data: sizes.map(([name, rows, columns]) => {
+      const width = name.endsWith('.bias') ? 0.5 : Math.sqrt(3 / columns);
+      const isGain = name.includes('norm');
+      const draw = () => (isGain ? 0.8 + 0.4 * random.next() : (2 * random.next() - 1) * width);
       return Float32Array.from({ length: rows * columns }, draw);
     }),
   };

@@ -8,6 +8,8 @@ import { randomPlan, randomTensors, shapes, tinyShape } from './train-case.ts';
 const native = loadKernelTest();
 const fixture = new URL('../../test/fixtures/ten-training-steps.json', import.meta.url);
 
+const biased: ModelShape = { ...tinyShape, qkNorm: false, attentionBias: 'qkvo' };
+
 afterEach(() => {
   native.setThreads(1);
   native.kernels.useIsa('avx2');
@@ -85,17 +87,32 @@ test('a snapshot stays what it was while training goes on', async () => {
   expect(bits(native.exportWeights(native.trainedWeights(trainer)))).not.toEqual(before);
 });
 
-test('weights decay towards zero, norm gains never do', async () => {
-  const trainer = trainerOf(tinyShape, 'decay');
+test('weights decay towards zero, norm gains and biases never do', async () => {
+  const trainer = trainerOf(biased, 'decay');
   const before = native.exportWeights(native.trainedWeights(trainer));
-  const [plan] = plansOf(tinyShape, 'decay', 1, 'adamw');
+  const [plan] = plansOf(biased, 'decay', 1, 'adamw');
   if (plan === undefined) throw new Error('no plan');
   const still = { ...plan, termCount: new Float32Array(plan.termCount.length), learningRate: 0.5, weightDecay: 0.5 };
   await native.train(trainer, still);
   const after = native.exportWeights(native.trainedWeights(trainer));
   for (const [at, values] of after.data.entries()) {
-    const shrunk = before.names[at]?.includes('norm') ? 1 : 0.75;
+    const shrunk = /norm|bias/.test(before.names[at] ?? '') ? 1 : 0.75;
     expect(values, after.names[at]).toEqual(before.data[at]?.map((value) => value * shrunk));
+  }
+});
+
+test('biases are trained by AdamW even where matrices take Muon, and have a state of their own', async () => {
+  const trainer = trainerOf(biased, 'biases');
+  const before = native.exportWeights(native.trainedWeights(trainer));
+  for (const plan of plansOf(biased, 'biases', 2, 'muon')) await native.train(trainer, plan);
+  const after = native.exportWeights(native.trainedWeights(trainer));
+  const optimizer = native.exportOptimizer(trainer);
+  const biases = after.names.filter((name) => name.endsWith('.bias'));
+  expect(biases.length).toBe(4 * biased.layerCount);
+  for (const name of biases) {
+    expect(after.data[after.names.indexOf(name)]).not.toEqual(before.data[before.names.indexOf(name)]);
+    expect(optimizer.names).toEqual(expect.arrayContaining([`${name}.m`, `${name}.v`]));
+    expect(optimizer.names).not.toContain(`${name}.momentum`);
   }
 });
 
