@@ -4,10 +4,14 @@ import { Command } from 'commander';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import { Interrupted } from '../run/interrupt.ts';
 import { evalCommand } from './commands/eval.ts';
+import { exportCommand } from './commands/export.ts';
+import { importCommand } from './commands/import.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { proxyCommand } from './commands/proxy.ts';
 import { replayCommand } from './commands/replay.ts';
 import { scoreCommand } from './commands/score.ts';
 import { seedlingCommand } from './commands/seedling.ts';
+import { serveCommand } from './commands/serve.ts';
 import { trainCommand } from './commands/train.ts';
 
 const program = new Command('espalier')
@@ -17,6 +21,10 @@ const program = new Command('espalier')
   .addCommand(evalCommand())
   .addCommand(scoreCommand())
   .addCommand(inspectCommand())
+  .addCommand(serveCommand())
+  .addCommand(proxyCommand())
+  .addCommand(exportCommand())
+  .addCommand(importCommand())
   .addCommand(replayCommand())
   .addCommand(seedlingCommand());
 

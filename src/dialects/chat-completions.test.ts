@@ -70,6 +70,7 @@ describe('a streamed reply', () => {
           content,
           toolCalls,
           finishReason: 'stop',
+          stop: null,
           promptTokens: 3,
           completionTokens: 4,
         };

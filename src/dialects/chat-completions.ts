@@ -11,7 +11,7 @@ import type { Message, ToolCall } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
 import { ChatStream, chatErrorJson, chatReplyJson } from './chat-reply.ts';
 import type { CompletionRequest, Dialect } from './dialect.ts';
-import { invalid, type JsonObject, listAt, missing, objectAt, textAt, wholeAt } from './json-reader.ts';
+import { invalid, type JsonObject, listAt, missing, objectAt, stopStringsAt, textAt, wholeAt } from './json-reader.ts';
 
 export const chatCompletions: Dialect = {
   path: '/chat/completions',
@@ -39,11 +39,10 @@ const wishNames = new Set(
     'verbosity',
   ].flatMap((names) => names.split(' ')),
 );
-const understood = new Set('model messages tools tool_choice stream stream_options n'.split(' '));
+const understood = new Set('model messages tools tool_choice stream stream_options n stop'.split(' '));
 
 /** Accepted only with the value that means "not used". */
 const unsupported: Readonly<Record<string, (value: unknown) => boolean>> = {
-  stop: (value) => value === null || (Array.isArray(value) && value.length === 0),
   logprobs: (value) => value === null || value === false,
   top_logprobs: (value) => value === null || value === 0,
   logit_bias: (value) => value === null || (typeof value === 'object' && Object.keys(value).length === 0),
@@ -66,6 +65,7 @@ export function parseChatRequest(json: unknown): ChatRequest {
     readonly stream?: unknown;
     readonly stream_options?: { readonly include_usage?: unknown } | null;
     readonly n?: unknown;
+    readonly stop?: unknown;
     readonly max_tokens?: unknown;
     readonly max_completion_tokens?: unknown;
   };
@@ -77,6 +77,7 @@ export function parseChatRequest(json: unknown): ChatRequest {
     wholeAt(body.max_tokens, 'max_tokens', 1),
     wholeAt(body.max_completion_tokens, 'max_completion_tokens', 1),
   ];
+  const stop = stopStringsAt(typeof body.stop === 'string' ? [body.stop] : body.stop, 'stop', 4);
   const given = limits.filter((limit) => limit !== null);
   return {
     model: textAt(body.model, 'model'),
@@ -86,7 +87,8 @@ export function parseChatRequest(json: unknown): ChatRequest {
     includeUsage: body.stream_options?.include_usage === true,
     // The smaller of `max_tokens` and `max_completion_tokens`.
     maxTokens: given.length === 0 ? null : Math.min(...given),
-    wishes,
+    stop,
+    wishes: { ...wishes, ...(stop.length > 0 && { stop }) },
   };
 }
 

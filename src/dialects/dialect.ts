@@ -17,6 +17,8 @@ export interface CompletionRequest {
   readonly stream: boolean;
   /** The agent's limit on sampled tokens, or null. */
   readonly maxTokens: number | null;
+  /** Strings at which the completion ends, none of them empty; they are no part of what is said. Default none. */
+  readonly stop?: readonly string[];
   /** Sampling parameters and labels as they were asked for: recorded, not obeyed; the session owns sampling. */
   readonly wishes: Readonly<Record<string, unknown>>;
 }
@@ -36,20 +38,24 @@ export interface Completion {
   readonly content: string;
   readonly toolCalls: readonly ToolCall[];
   readonly finishReason: FinishReason;
+  /** The stop string that ended it, or null. */
+  readonly stop: string | null;
   readonly promptTokens: number;
   readonly completionTokens: number;
 }
 
 /**
- * Server-sent events of one reply, in the order begin, text*, end; or begin, text*, failure.
+ * Server-sent events of one reply, in the order begin, thinking*, text*, end; or failure in place of the rest.
  *
  * The deltas of a stream, joined, are the message of the JSON reply.
  */
 export interface ReplyStream {
   begin(): string;
+  /** A piece of the thinking, as it grows; whole before the first text(). A dialect without it gives it in end(). */
+  thinking?(piece: string): string;
   /** A piece of the content, as it grows. */
   text(piece: string): string;
-  /** What text() has not given yet, the calls, the reason, the counts. */
+  /** What has not been given yet, the calls, the reason, the counts. */
   end(completion: Completion): string;
   /** The error event; whoever sends it must then break the connection, so that no client takes it for an end. */
   failure(refusal: Refusal): string;
@@ -62,13 +68,24 @@ export interface ParsedRequest {
   readonly request: CompletionRequest;
   json(head: ReplyHead, completion: Completion): string;
   stream(head: ReplyHead): ReplyStream;
+  /** Of a request that only asks how long its prompt is, in tokens: the answer, in place of a reply. */
+  count?(promptTokens: number): string;
 }
+
+/** A reply and the conversation that it answers, for later requests that name it instead of repeating it. */
+export interface KeptReply {
+  readonly messages: readonly Message[];
+  readonly completion: Completion;
+}
+
+/** Replies of one session, by `ReplyHead.id`. It lives as long as the session is open. */
+export type ReplyMemory = Map<string, KeptReply>;
 
 export interface Dialect {
   /** After `/v1`, e.g. `/chat/completions`. */
   readonly path: string;
-  /** Throws Refusal. */
-  parse(json: unknown): ParsedRequest;
+  /** Throws Refusal. A dialect whose requests name earlier replies finds them in `memory` and adds to it. */
+  parse(json: unknown, memory?: ReplyMemory): ParsedRequest;
   /** The JSON body of an error. */
   error(refusal: Refusal): string;
 }

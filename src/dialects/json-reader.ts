@@ -43,3 +43,18 @@ export function wholeAt(value: unknown, param: string, least: number): number | 
   }
   return value;
 }
+
+/** A list of at most `most` strings, none of them empty; none when it is not given. */
+export function stopStringsAt(value: unknown, param: string, most: number): readonly string[] {
+  if (value === undefined || value === null) return [];
+  const strings = listAt(value, param).map((each, index) => textAt(each, `${param}[${index}]`));
+  if (strings.length > most) {
+    throw invalid(
+      param,
+      `Invalid '${param}': at most ${most} strings, not ${strings.length}.`,
+      'array_above_max_length',
+    );
+  }
+  if (strings.includes('')) throw invalid(param, `Invalid '${param}': an empty string.`, 'empty_string');
+  return strings;
+}

@@ -5,6 +5,7 @@
  * 1. The end of a reply is sent after its turn is durable.
  * 2. A stream that fails ends with an error event and a broken connection, never with a clean end.
  * 3. When the client goes away the sampler stops.
+ * 4. A stream opens as soon as its request is under way: what is refused before has its status, as in the real APIs.
  */
 import type { ServerResponse } from 'node:http';
 import { EspalierError, messageOf } from '../core/errors.ts';
@@ -35,42 +36,69 @@ export async function answerCompletion(exchange: Exchange): Promise<void> {
     turn?.broken();
     gone.abort(new Refusal(499, 'The client closed the connection.'));
   });
-  const stream = parsed.request.stream ? openStream(exchange) : null;
+  const stream = parsed.request.stream ? replyStream(exchange) : null;
   try {
-    turn = await exchange.session.complete(parsed.request, {
+    const completing = exchange.session.complete(parsed.request, {
       signal: gone.signal,
       isRetry: exchange.isRetry,
-      ...(stream !== null && { onContent: (piece: string) => stream.text(piece) }),
+      ...(stream !== null && { onThinking: stream.thinking, onContent: stream.text }),
     });
+    if (stream !== null) {
+      await Promise.race([completing, new Promise(setImmediate)]);
+      stream.open();
+    }
+    turn = await completing;
     if (gone.signal.aborted) turn.broken();
     if (stream !== null) stream.end(completionOf(turn));
     else sendJson(response, 200, parsed.json(exchange.head, completionOf(turn)));
   } catch (failure) {
     if (gone.signal.aborted) return;
     const refusal = refusalOf(failure, exchange.onFailure);
-    if (stream !== null) stream.fail(refusal);
+    if (stream !== null && response.headersSent) stream.fail(refusal);
     else sendRefusal(response, refusal, exchange.dialect);
   } finally {
     stream?.stop();
   }
 }
 
-interface OpenStream {
-  text(piece: string): void;
-  end(completion: Completion): void;
-  fail(refusal: Refusal): void;
-  stop(): void;
+/** Opens at the first call of any method but stop(). */
+interface StreamedReply {
+  readonly open: () => void;
+  readonly thinking: (piece: string) => void;
+  readonly text: (piece: string) => void;
+  readonly end: (completion: Completion) => void;
+  readonly fail: (refusal: Refusal) => void;
+  readonly stop: () => void;
 }
 
-function openStream({ response, head, parsed, keepAliveMs }: Exchange): OpenStream {
+function replyStream({ response, head, parsed, keepAliveMs }: Exchange): StreamedReply {
   const events = parsed.stream(head);
-  response.writeHead(200, sseHeaders);
-  response.write(events.begin());
-  const keepAlive = setInterval(() => response.write(events.keepAlive()), keepAliveMs);
+  let keepAlive: NodeJS.Timeout | undefined;
+  const open = (): void => {
+    if (response.headersSent) return;
+    response.writeHead(200, sseHeaders);
+    response.write(events.begin());
+    keepAlive = setInterval(() => response.write(events.keepAlive()), keepAliveMs);
+  };
+  /** The opening is asked for first: a stream numbers its events. */
+  const write = (event: () => string, sent?: () => void): void => {
+    open();
+    const text = event();
+    if (text !== '') response.write(text, sent);
+  };
   return {
-    text: (piece) => void response.write(events.text(piece)),
-    end: (completion) => void response.end(events.end(completion)),
-    fail: (refusal) => void response.write(events.failure(refusal), () => response.destroy()),
+    open,
+    thinking: (piece) => write(() => events.thinking?.(piece) ?? ''),
+    text: (piece) => write(() => events.text(piece)),
+    end: (completion) => {
+      open();
+      response.end(events.end(completion));
+    },
+    fail: (refusal) =>
+      write(
+        () => events.failure(refusal),
+        () => response.destroy(),
+      ),
     stop: () => clearInterval(keepAlive),
   };
 }
@@ -81,6 +109,7 @@ function completionOf(turn: ServedTurn): Completion {
     content: turn.content,
     toolCalls: turn.toolCalls,
     finishReason: turn.record.finishReason,
+    stop: turn.stop,
     promptTokens: turn.promptTokens,
     completionTokens: turn.record.completion.length,
   };

@@ -3,6 +3,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Dialect } from '../dialects/dialect.ts';
+import { nestsDeeper } from '../dialects/json-depth.ts';
 import { Refusal } from '../dialects/refusal.ts';
 
 export interface Route {
@@ -43,7 +44,9 @@ export function isRetry(headers: IncomingHttpHeaders): boolean {
   return Number(headers['x-stainless-retry-count'] ?? 0) > 0;
 }
 
-/** The parsed JSON body. Rejects with Refusal: 413 above the limit, 400 when it is not JSON. */
+const maxLevels = 200;
+
+/** The parsed JSON body. Rejects with Refusal: 413 above the limit, 400 when it is not JSON or nested too deep. */
 export function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
   const tooLarge = () =>
     new Refusal(413, `The body is larger than ${limitBytes} bytes.`, { code: 'request_too_large' });
@@ -61,7 +64,11 @@ export function readJson(request: IncomingMessage, limitBytes: number): Promise<
     });
     request.on('end', () => {
       try {
-        resolve(JSON.parse((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8')));
+        const text = (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8');
+        const json: unknown = JSON.parse(text);
+        if (nestsDeeper(json, maxLevels)) {
+          reject(new Refusal(400, `The body is nested deeper than ${maxLevels} levels.`));
+        } else resolve(json);
       } catch (cause) {
         reject(new Refusal(400, 'The body is not valid JSON.', { cause }));
       }

@@ -8,27 +8,37 @@
  * 2. Every request belongs to an open session, by key, and by path when there is one.
  * 3. Bodies, headers and idle connections have limits.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { EspalierError, messageOf } from '../core/errors.ts';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { EspalierError } from '../core/errors.ts';
 import { chatCompletions } from '../dialects/chat-completions.ts';
 import { modelListJson } from '../dialects/chat-reply.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { Dialect, ReplyMemory } from '../dialects/dialect.ts';
+import { countTokensDialect, messagesDialect } from '../dialects/messages.ts';
+import { messagesModelListJson } from '../dialects/messages-reply.ts';
 import { Refusal } from '../dialects/refusal.ts';
+import { responses } from '../dialects/responses.ts';
 import type { Sampler } from '../engine/engine.ts';
 import type { Renderer } from '../tokens/renderer.ts';
 import type { Journal } from '../trajectory/journal.ts';
+import { checkOrigin, servedNames } from './access.ts';
 import { answerCompletion, refusalOf } from './answer.ts';
 import { apiKeyOf, checkHost, isRetry, type Route, readJson, routeOf, sendJson, sendRefusal } from './http-edge.ts';
+import { listen, originOf } from './listen.ts';
+import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { isSessionsPath, type SessionsApi } from './sessions-api.ts';
 
 export interface ProxyOptions {
   /** A function when the sampler changes in the life of the proxy; asked once a turn. */
   readonly sampler: Sampler | (() => Sampler);
   readonly renderer: Renderer;
   readonly journal: Journal;
-  /** The one model name that is served; others get 404. */
+  /** The model name that is listed, and the only one that is served unless `servesModel` says otherwise. */
   readonly modelName: string;
+  /** Which requested names the policy answers under; others get 404. */
+  readonly servesModel?: (requested: string) => boolean;
+  /** For agents that someone else launched; without it there is no such address. */
+  readonly sessionsApi?: SessionsApi;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** Default 0: any free port. */
@@ -67,9 +77,9 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
   const edge: Edge = {
     sessions,
     modelName: options.modelName,
-    hosts: new Set(
-      ['127.0.0.1', 'localhost', '[::1]', host, ...(options.allowedHosts ?? [])].map((name) => name.toLowerCase()),
-    ),
+    servesModel: options.servesModel ?? ((requested) => requested === options.modelName),
+    sessionsApi: options.sessionsApi,
+    hosts: servedNames(host, options.allowedHosts),
     bodyLimitBytes: options.bodyLimitBytes ?? 64 << 20,
     keepAliveMs: options.keepAliveMs ?? 10_000,
     unixSeconds: options.unixSeconds ?? (() => Math.floor(Date.now() / 1000)),
@@ -91,6 +101,8 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
 interface Edge {
   readonly sessions: Sessions;
   readonly modelName: string;
+  readonly servesModel: (requested: string) => boolean;
+  readonly sessionsApi: SessionsApi | undefined;
   readonly hosts: ReadonlySet<string>;
   readonly bodyLimitBytes: number;
   readonly keepAliveMs: number;
@@ -98,13 +110,20 @@ interface Edge {
   readonly onFailure: (failure: EspalierError) => void;
 }
 
-const dialects: readonly Dialect[] = [chatCompletions];
+const dialects: readonly Dialect[] = [chatCompletions, responses, messagesDialect, countTokensDialect];
+
+/** What a session's agent may refer to later; it goes when the session goes. */
+const memories = new WeakMap<Session, ReplyMemory>();
 
 async function answer(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const route = routeOf(request.url ?? '');
   const dialect = dialects.find(({ path }) => path === route?.path);
   try {
     checkHost(request.headers.host, edge.hosts);
+    checkOrigin(request.headers.origin, edge.hosts);
+    if (route !== null && edge.sessionsApi !== undefined && isSessionsPath(route.path)) {
+      return await edge.sessionsApi.answer(route.path, request, response);
+    }
     if (route?.path === '/models') answerModels(edge, route, request, response);
     else if (route !== null && dialect !== undefined) await complete(edge, route, dialect, request, response);
     else
@@ -113,14 +132,20 @@ async function answer(edge: Edge, request: IncomingMessage, response: ServerResp
       });
   } catch (failure) {
     if (response.headersSent || response.destroyed) response.destroy();
-    else sendRefusal(response, refusalOf(failure, edge.onFailure), dialect ?? chatCompletions);
+    else sendRefusal(response, refusalOf(failure, edge.onFailure), dialect ?? usualDialect(request));
   }
+}
+
+/** What a client reads where the path does not say it. */
+function usualDialect(request: IncomingMessage): Dialect {
+  return request.headers['anthropic-version'] === undefined ? chatCompletions : messagesDialect;
 }
 
 function answerModels(edge: Edge, route: Route, request: IncomingMessage, response: ServerResponse): void {
   checkMethod(request, 'GET');
   edge.sessions.find(route.session, apiKeyOf(request.headers));
-  sendJson(response, 200, modelListJson(edge.modelName, edge.unixSeconds()));
+  const list = usualDialect(request) === messagesDialect ? messagesModelListJson : modelListJson;
+  sendJson(response, 200, list(edge.modelName, edge.unixSeconds()));
 }
 
 async function complete(
@@ -132,13 +157,17 @@ async function complete(
 ): Promise<void> {
   checkMethod(request, 'POST');
   const session = edge.sessions.find(route.session, apiKeyOf(request.headers));
-  const parsed = dialect.parse(await readJson(request, edge.bodyLimitBytes));
+  const parsed = dialect.parse(await readJson(request, edge.bodyLimitBytes), memoryOf(session));
   const { model } = parsed.request;
-  if (model !== edge.modelName) {
+  if (!edge.servesModel(model)) {
     throw new Refusal(404, `The model '${model}' does not exist; this proxy serves '${edge.modelName}'.`, {
       param: 'model',
       code: 'model_not_found',
     });
+  }
+  if (parsed.count !== undefined) {
+    sendJson(response, 200, parsed.count(session.countTokens(parsed.request)));
+    return;
   }
   await answerCompletion({
     session,
@@ -146,31 +175,18 @@ async function complete(
     parsed,
     isRetry: isRetry(request.headers),
     response,
-    head: { id: session.replyId(), model: edge.modelName, created: edge.unixSeconds() },
+    head: { id: session.replyId(), model, created: edge.unixSeconds() },
     keepAliveMs: edge.keepAliveMs,
     onFailure: edge.onFailure,
   });
 }
 
+function memoryOf(session: Session): ReplyMemory {
+  const known = memories.get(session) ?? new Map();
+  memories.set(session, known);
+  return known;
+}
+
 function checkMethod(request: IncomingMessage, method: string): void {
   if (request.method !== method) throw new Refusal(405, `Use ${method} here, not ${request.method}.`);
-}
-
-function originOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why =
-        cause.code === 'EADDRINUSE' ? 'the port is in use: choose another, or 0 for any free one' : messageOf(cause);
-      reject(new EspalierError('config', `cannot listen on ${host}:${port}: ${why}`, { cause }));
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
 }

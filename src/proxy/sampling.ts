@@ -16,8 +16,8 @@ export interface SampleJob {
   readonly stopIds: readonly number[];
   readonly seed: bigint;
   readonly signal: AbortSignal;
-  /** Called with each piece as it comes. */
-  readonly onTokens?: ((ids: Int32Array) => void) | undefined;
+  /** Called with each piece as it comes. A number ends the completion after so many of its ids. */
+  readonly onTokens?: ((ids: Int32Array) => number | null) | undefined;
 }
 
 /** All arrays are aligned: element i belongs to sampled token i. */
@@ -68,14 +68,24 @@ async function sampleUntilEnd(
   try {
     for await (const event of sampler.generate({ ids, sampling, seed, signal })) {
       if (event.type === 'end') return event;
-      pieces.push(event);
-      job.onTokens?.(event.ids);
+      const end = job.onTokens?.(event.ids) ?? null;
+      pieces.push(end === null ? event : beginningOf(event, end));
+      if (end !== null) return { type: 'end', reason: 'stop' };
     }
   } catch (cause) {
     signal.throwIfAborted();
     throw new EspalierError('provider', `the engine failed: ${messageOf(cause)}`, { cause });
   }
   return { type: 'end', reason: 'failed', message: 'its stream ended without an end event' };
+}
+
+function beginningOf(piece: Piece, length: number): Piece {
+  return {
+    ...piece,
+    ids: piece.ids.subarray(0, length),
+    logprobs: piece.logprobs.subarray(0, length),
+    entropies: piece.entropies.subarray(0, length),
+  };
 }
 
 function continued(prompt: Int32Array, pieces: readonly Piece[], count: number): Int32Array {

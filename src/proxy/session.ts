@@ -21,11 +21,13 @@ import { Refusal } from '../dialects/refusal.ts';
 import type { Sampler } from '../engine/engine.ts';
 import { ContentStream } from '../tokens/content-stream.ts';
 import type { Renderer } from '../tokens/renderer.ts';
+import { StopStream } from '../tokens/stop-strings.ts';
 import { assistantBlock } from '../trajectory/canonical.ts';
 import { Conversation, type PreparedTurn } from '../trajectory/conversation.ts';
 import type { Journal } from '../trajectory/journal.ts';
 import type { TurnRecord } from '../trajectory/records.ts';
 import { type SampledCompletion, sampleCompletion } from './sampling.ts';
+import { ThinkingStream } from './thinking-stream.ts';
 
 export interface SessionOptions {
   readonly temperature: number;
@@ -46,6 +48,8 @@ export interface CompleteOptions {
   readonly signal: AbortSignal;
   /** The request says that it repeats an earlier one. */
   readonly isRetry: boolean;
+  /** Called with certain thinking while the completion grows, and with all of it before any content. */
+  readonly onThinking?: (piece: string) => void;
   /** Called with certain content while the completion grows. */
   readonly onContent?: (piece: string) => void;
 }
@@ -56,6 +60,8 @@ export interface ServedTurn {
   readonly promptTokens: number;
   readonly thinking: string;
   readonly content: string;
+  /** The stop string that ended it, or null. */
+  readonly stop: string | null;
   readonly toolCalls: readonly ToolCall[];
   /** The reply could not be sent whole: the next equal request is a retry. */
   broken(): void;
@@ -107,10 +113,16 @@ export class Session {
   async complete(request: CompletionRequest, options: CompleteOptions): Promise<ServedTurn> {
     const prepared = this.#conversation.prepare(request.messages, request.tools);
     const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
-    const key = `${prepared.conversationKey}/${limit}`;
+    const stops = request.stop ?? [];
+    const key = [prepared.conversationKey, limit, ...(stops.length > 0 ? [JSON.stringify(stops)] : [])].join('/');
     const known = this.#recall(key, options.isRetry) ?? (await this.#join(key, options.isRetry));
     const record = known ?? (await this.#sampleNew(request, prepared, limit, key, options));
-    return this.#serve(record);
+    return this.#serve(record, stops);
+  }
+
+  /** Tokens of the prompt that the request would be sampled from. Records nothing. Throws as complete(). */
+  countTokens(request: CompletionRequest): number {
+    return this.#conversation.prepare(request.messages, request.tools).prompt.length;
   }
 
   /** Aborts what is under way and gives the facts. */
@@ -182,9 +194,9 @@ export class Session {
       stopIds: renderer.stopIds,
       seed: seedOf(this.#options.seed.toString(), index, attempt),
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
-      onTokens: contentSink(renderer, options.onContent),
+      onTokens: replySink(renderer, options, request.stop ?? []),
     });
-    const { content, toolCalls } = renderer.parse(sampled.ids);
+    const { content, toolCalls } = renderer.parse(sampled.ids, request.stop);
     const reply = assistantBlock(content, toolCalls);
     const record: TurnRecord = {
       type: 'turn',
@@ -213,16 +225,17 @@ export class Session {
     return record;
   }
 
-  #serve(record: TurnRecord): ServedTurn {
+  #serve(record: TurnRecord, stops: readonly string[]): ServedTurn {
     const served: Served = { record, broken: false };
     this.#served.set(record.requestKey, served);
     this.#servedTurns.set(record.index, record);
-    const { thinking, content, toolCalls } = this.#services.renderer.parse(record.completion);
+    const { thinking, content, toolCalls, stop } = this.#services.renderer.parse(record.completion, stops);
     return {
       record,
       promptTokens: record.reused + record.tail.length,
       thinking,
       content,
+      stop,
       toolCalls: toolCalls.map((call, i) => ({ id: `call_${record.index}_${i}`, ...call })),
       broken: () => {
         served.broken = true;
@@ -241,7 +254,8 @@ export class Session {
     this.#contextRefused = true;
     return new Refusal(
       400,
-      `This model's maximum context length is ${contextLength} tokens. However, your messages resulted in ${promptLength} tokens. Please reduce the length of the messages.`,
+      // The beginning is what Claude Code compacts at, the rest what clients of chat completions look for.
+      `prompt is too long: ${promptLength} tokens > ${contextLength} maximum. This model's maximum context length is ${contextLength} tokens. However, your messages resulted in ${promptLength} tokens. Please reduce the length of the messages.`,
       { param: 'messages', code: 'context_length_exceeded' },
     );
   }
@@ -261,16 +275,29 @@ function recordedCompletion(
   };
 }
 
-/** Decodes pieces of a completion to certain content; the stop token decodes to text that is never content. */
-function contentSink(
+/**
+ * Decodes pieces of a completion to certain text, and finds where a stop string ends it; the stop token decodes to text
+ * that is never shown.
+ */
+function replySink(
   renderer: Renderer,
-  onContent: ((piece: string) => void) | undefined,
-): ((ids: Int32Array) => void) | undefined {
-  if (onContent === undefined) return undefined;
+  { onThinking, onContent }: CompleteOptions,
+  stops: readonly string[],
+): ((ids: Int32Array) => number | null) | undefined {
+  if (onContent === undefined && stops.length === 0) return undefined;
   const text = renderer.tokenizer.stream();
+  const said = new StopStream(stops);
+  const thinking = new ThinkingStream(renderer.opensThinking);
   const content = new ContentStream(renderer.opensThinking);
   return (ids) => {
-    const piece = content.push(text.push(renderer.stopped(ids) ? ids.subarray(0, -1) : ids));
-    if (piece !== '') onContent(piece);
+    let piece = '';
+    let read = 0;
+    const shown = renderer.stopped(ids) ? ids.subarray(0, -1) : ids;
+    while (read < shown.length && said.found === null) piece += said.push(text.push(shown.subarray(read, ++read)));
+    const thought = thinking.push(piece);
+    if (thought !== '') onThinking?.(thought);
+    const certain = content.push(piece);
+    if (certain !== '') onContent?.(certain);
+    return said.found === null ? null : read;
   };
 }

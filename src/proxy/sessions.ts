@@ -2,19 +2,22 @@
  * The open sessions of a proxy and their keys.
  *
  * Invariants:
- * 1. A key has 256 random bits. Only its SHA-256 is kept, in memory; it is never logged or stored, and compared in
- *    constant time.
+ * 1. A key that is made here has 256 random bits. Only its SHA-256 is kept, in memory; it is never logged or stored,
+ *    and compared in constant time.
  * 2. A session's name in the URL is no secret: it is derived from the rollout, so that a resumed run has the same
  *    addresses. The key opens it.
  */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { EspalierError } from '../core/errors.ts';
 import { type RolloutId, type SessionId, sessionId } from '../core/ids.ts';
 import type { SessionFacts } from '../core/session.ts';
 import { Refusal } from '../dialects/refusal.ts';
+import { newKey } from './access.ts';
 import { Session, type SessionOptions, type SessionServices } from './session.ts';
 
 export interface OpenSession {
+  /** As in its URL. */
+  readonly id: SessionId;
   readonly baseUrl: string;
   readonly apiKey: string;
   close(): Promise<SessionFacts>;
@@ -42,13 +45,15 @@ export class Sessions {
     return this.#byId.size;
   }
 
-  /** Throws EspalierError('config') when the rollout's session is open already. */
-  async open(rollout: RolloutId, options: SessionOptions): Promise<OpenSession> {
+  /**
+   * `apiKey`: one that its owner chose (access.ts); without, a new one.
+   * Throws EspalierError('config') when the rollout's session is open already.
+   */
+  async open(rollout: RolloutId, options: SessionOptions, apiKey = newKey()): Promise<OpenSession> {
     const id = sessionId(hash('sha256', rollout, 'base64url').slice(0, 22));
     if (this.#byId.has(id)) {
       throw new EspalierError('config', `the session of ${rollout} is open already: close it first`);
     }
-    const apiKey = `esp-${randomBytes(32).toString('base64url')}`;
     const entry: Entry = { id, digest: digestOf(apiKey), session: new Session(rollout, id, options, this.#services) };
     this.#byId.set(id, entry);
     this.#byDigest.set(entry.digest.toString('hex'), entry);
@@ -63,7 +68,7 @@ export class Sessions {
         trainable: options.trainable,
       })
       .catch(() => undefined);
-    return { baseUrl: `${this.#origin()}/s/${id}/v1`, apiKey, close: () => this.#close(entry) };
+    return { id, baseUrl: `${this.#origin()}/s/${id}/v1`, apiKey, close: () => this.#close(entry) };
   }
 
   /** The session that a request belongs to. Throws Refusal: 401 without a valid key, 404 for an unknown session. */

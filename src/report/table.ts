@@ -111,8 +111,8 @@ export interface TurnFacts {
   readonly toolCalls: readonly string[];
   readonly finishReason: string;
   readonly fidelity: string;
-  /** First and last policy version of its tokens. */
-  readonly versions: readonly [first: number, last: number];
+  /** First and last policy version of its tokens, or null where it has none or nobody told. */
+  readonly versions: readonly [first: number, last: number] | null;
   readonly meanLogprob: number | null;
 }
 
@@ -127,10 +127,16 @@ export function turnTable(turns: readonly TurnFacts[]): string {
     whole(turn.reusedTokens),
     whole(turn.sampledTokens),
     fixed(turn.meanLogprob, 3),
-    turn.versions[0] === turn.versions[1] ? `${turn.versions[0]}` : `${turn.versions[0]}-${turn.versions[1]}`,
+    versionsText(turn.versions),
     turn.fidelity,
     turn.finishReason,
     turn.toolCalls.join(', '),
   ]);
   return alignedTable(columns, rows);
+}
+
+function versionsText(versions: TurnFacts['versions']): string {
+  if (versions === null) return absent;
+  const [first, last] = versions;
+  return first === last ? `${first}` : `${first}-${last}`;
 }

@@ -38,6 +38,8 @@ const learnSchema = z
     /** Optimizer steps that a batch is split into, by groups. */
     stepsPerBatch: positive.default(2),
     learningRate: z.number().positive().default(3e-4),
+    /** Over this share of the run's steps, its last, the rate falls linearly to 0. */
+    decayShare: share.default(0),
     weightDecay: z.number().min(0).default(0),
     gradientClip: z.number().positive().default(1),
     /** Reward = pass * (1 - turnPrice * turns), not below 0: a price multiplies the pass. */

@@ -127,7 +127,8 @@ function parsed(file: string): Record<string, unknown> {
   }
 }
 
-function freeName(path: string): string {
+/** `path`, or `path-2`, ...: the first that is not there or empty. */
+export function freeName(path: string): string {
   for (let n = 1; ; n++) {
     const candidate = n === 1 ? path : `${path}-${n}`;
     if (!existsSync(candidate) || (statSync(candidate).isDirectory() && readdirSync(candidate).length === 0)) {

@@ -21,6 +21,7 @@ export function rlOptions({ learn }: RunConfig): RlOptions {
       learningRate: learn.learningRate,
       weightDecay: learn.weightDecay,
       gradientClip: learn.gradientClip,
+      schedule: { kind: 'warm-up-stable-decay', warmupSteps: 0, decayShare: learn.decayShare },
     },
   };
 }

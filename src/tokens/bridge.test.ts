@@ -88,6 +88,6 @@ describe('the bridge', () => {
     const subject = renderer(thinking);
     expect(subject.opensThinking).toBe(true);
     const said = Int32Array.from([...tokenizer.encode('hm</think>yes'), stop]);
-    expect(subject.parse(said)).toEqual({ thinking: 'hm', content: 'yes', toolCalls: [] });
+    expect(subject.parse(said)).toEqual({ thinking: 'hm', content: 'yes', stop: null, toolCalls: [] });
   });
 });

@@ -12,6 +12,7 @@
 import type { Message } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
 import { ChatTemplate } from './chat-template.ts';
+import { cutAtStop } from './stop-strings.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { type ParsedCompletion, parseCompletion, thinkOpen } from './tool-calls.ts';
 
@@ -77,10 +78,11 @@ export class Renderer {
     return completion.length > 0 && this.stopIds.includes(completion[completion.length - 1] as number);
   }
 
-  /** What a completion says. Its stop token is no part of it. */
-  parse(completion: Int32Array): ParsedCompletion {
+  /** What a completion says before its stop token and before the first of `stops`, which `stop` names. */
+  parse(completion: Int32Array, stops: readonly string[] = []): ParsedCompletion & { readonly stop: string | null } {
     const said = this.stopped(completion) ? completion.subarray(0, -1) : completion;
-    return parseCompletion(this.tokenizer.decode(said), this.opensThinking);
+    const { text, stop } = cutAtStop(this.tokenizer.decode(said), stops);
+    return { ...parseCompletion(text, this.opensThinking), stop };
   }
 }
 

@@ -20,10 +20,11 @@ import { decodePayload, encodePayload, type Payload } from '../store/payload.ts'
 export interface SessionRecord {
   readonly type: 'session';
   readonly rollout: RolloutId;
-  readonly temperature: number;
-  readonly maxTokensPerTurn: number;
+  /** These three are null where a foreign upstream samples. */
+  readonly temperature: number | null;
+  readonly maxTokensPerTurn: number | null;
   /** Decimal: turn t, attempt a samples from seedOf(seed, t, a). */
-  readonly seed: string;
+  readonly seed: string | null;
   readonly trainable: boolean;
 }
 
@@ -88,6 +89,23 @@ export interface TurnRecord {
   readonly reply: string;
   /** What the request asked for and the session overrode. */
   readonly wishes: Readonly<Record<string, unknown>>;
+  /** Only in a turn that a foreign upstream answered. */
+  readonly relay?: RelayFacts;
+}
+
+/**
+ * A turn of a foreign upstream. `observed` when the upstream told its ids and log-probabilities, which are then the
+ * turn's: entropies are NaN and versions -1, as nobody told them. `text` else, without any token.
+ */
+export interface RelayFacts {
+  /** E.g. `/v1/chat/completions`. */
+  readonly path: string;
+  /** As the upstream names it, else as it was asked for. */
+  readonly model: string;
+  /** Tokens as the upstream counts them, or null. */
+  readonly usage: { readonly promptTokens: number; readonly completionTokens: number } | null;
+  /** Thinking that came beside the reply, or ''. */
+  readonly thinking: string;
 }
 
 export interface OutcomeRecord {
@@ -99,6 +117,8 @@ export interface OutcomeRecord {
   readonly facts: SessionFacts | null;
   readonly attempts: number;
   readonly seconds: number;
+  /** What whoever launched the agent says that it earned; a rollout of ours has it in its verdict. */
+  readonly reward?: number;
 }
 
 export interface VerdictRecord {

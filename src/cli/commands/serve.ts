@@ -1,0 +1,49 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { serve } from '../../run/serving/serve.ts';
+import { collect, wholeNumber } from '../options.ts';
+import { type AccessFlags, accessOf, toTerminal, withAccess } from './serving-options.ts';
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description('serves a checkpoint to agents of your own, in every dialect, and records every turn')
+    .argument('<model>', 'a Hugging Face folder, or a run directory (its newest checkpoint)')
+    .option('--run <dir>', 'run directory (default: runs/serve, then runs/serve-2, ...)')
+    .option('--temperature <t>', 'of the sampling; what agents ask for is recorded, not obeyed', temperature, 1)
+    .option('--max-tokens <n>', 'most tokens of a turn (default: what the context has room for)', wholeNumber)
+    .option('--seed <n>', 'seed of the sampling', wholeNumber, 0)
+    .option('--threads <n>', 'threads of the engine', wholeNumber, 2)
+    .option(
+      '--model-map <name=to>',
+      'policy or refuse for a requested name, * for others; may be repeated',
+      collect,
+      [],
+    );
+  return withAccess(command).action(async (model: string, options: ServeFlags) => {
+    const { run, temperature, maxTokens, seed, threads, modelMap } = options;
+    await serve(
+      {
+        ...accessOf(options, process.env),
+        ...{ model, temperature, seed, threads, modelMap },
+        run: run ?? null,
+        maxTokens: maxTokens ?? null,
+      },
+      toTerminal,
+    );
+  });
+}
+
+interface ServeFlags extends AccessFlags {
+  readonly run?: string;
+  readonly temperature: number;
+  readonly maxTokens?: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly modelMap: readonly string[];
+}
+
+function temperature(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 2))
+    throw new InvalidArgumentError('a number from 0 to 2 is needed.');
+  return value;
+}

@@ -1,0 +1,118 @@
+/**
+ * `espalier serve`: a checkpoint behind the proxy, for agents that someone else starts; every turn is recorded.
+ *
+ * Not a trainer and not a rollout manager: weights stay as they are, nothing is graded.
+ *
+ * Invariant: when this returns, every acknowledged turn is durable.
+ */
+import { once } from 'node:events';
+import { relative } from 'node:path';
+import { systemClock } from '../../core/clock.ts';
+import type { EspalierError } from '../../core/errors.ts';
+import { policyVersion, type RolloutId } from '../../core/ids.ts';
+import { seedOf } from '../../core/random.ts';
+import { createEngineHost } from '../../host/engine-host.ts';
+import { newKey } from '../../proxy/access.ts';
+import { createProxy, type ProxyServer } from '../../proxy/proxy.ts';
+import { SessionsApi } from '../../proxy/sessions-api.ts';
+import { loadRenderer } from '../../tokens/load.ts';
+import { Journal } from '../../trajectory/journal.ts';
+import { modelFolder } from '../evaluate-model.ts';
+import { onInterrupt } from '../interrupt.ts';
+import { policyName } from '../options.ts';
+import { type AccessOptions, readyLine, serverAccess } from './access.ts';
+import { defaultSession, nextDefaultRollout } from './default-session.ts';
+import { claimFolder, findServingFolder } from './folder.ts';
+import { modelMap } from './model-map.ts';
+import { revivingSampler } from './reviving-sampler.ts';
+
+export interface ServeOptions extends AccessOptions {
+  /** A model folder, or a run directory: its newest checkpoint. */
+  readonly model: string;
+  readonly run: string | null;
+  readonly temperature: number;
+  /** Tokens a turn; null is as many as the context has room for. */
+  readonly maxTokens: number | null;
+  readonly seed: number;
+  readonly threads: number;
+  readonly modelMap: readonly string[];
+}
+
+export interface ServeOutput {
+  /** The one line for programs. */
+  readonly ready: (line: string) => void;
+  /** Lines for people. */
+  readonly tell: (line: string) => void;
+}
+
+/** The weights of a served checkpoint: nothing trains here. */
+const version = policyVersion(0);
+
+/** Serves until Ctrl-C. Throws EspalierError of what could not be opened. */
+export async function serve(options: ServeOptions, output: ServeOutput): Promise<void> {
+  using interrupt = onInterrupt();
+  const access = serverAccess(options);
+  const servesModel = modelMap(options.modelMap);
+  const folder = findServingFolder('serve', options.run);
+  const model = modelFolder(options.model);
+  await using parts = new AsyncDisposableStack();
+  const renderer = await loadRenderer(model);
+  const engine = parts.adopt(await createEngineHost({ model, version, threads: options.threads }), (it) => it.close());
+  const { sha256 } = await engine.snapshot();
+  await claimFolder(folder, { kind: 'serve', model, sha256 });
+  const journal = parts.adopt(await Journal.open(folder.path), (it) => it.close());
+  if (journal.index.versions.length === 0) {
+    await journal.append({ type: 'version', version, sha256, checkpoint: null });
+  }
+
+  const sampler = revivingSampler(engine, async () => {
+    output.tell('the engine ended unexpectedly; starting it again');
+    await engine.restart(model, version, 'fresh');
+  });
+  const sampling = (rollout: RolloutId) => ({
+    temperature: options.temperature,
+    maxTokensPerTurn: options.maxTokens ?? engine.contextLength,
+    seed: seedOf(options.seed, rollout),
+    trainable: true,
+  });
+  let proxy: ProxyServer | null = null;
+  const sessionsApi = new SessionsApi({
+    adminKey: access.adminKey,
+    journal,
+    clock: systemClock,
+    modelName: policyName,
+    open: (rollout, { temperature, maxTokensPerTurn }) => {
+      const settings = sampling(rollout);
+      return (proxy as ProxyServer).sessions.open(rollout, {
+        ...settings,
+        ...(temperature !== null && { temperature }),
+        ...(maxTokensPerTurn !== null && { maxTokensPerTurn }),
+      });
+    },
+  });
+  const { host, port, allowedHosts } = access;
+  const onFailure = (failure: EspalierError): void => output.tell(failure.message);
+  proxy = parts.adopt(
+    await createProxy({
+      ...{ sampler, renderer, journal, modelName: policyName, servesModel, sessionsApi },
+      ...{ host, port, allowedHosts, onFailure },
+    }),
+    (it) => it.close(),
+  );
+  const rollout = nextDefaultRollout(journal);
+  const made = access.key === null ? newKey() : null;
+  const session = await proxy.sessions.open(rollout, sampling(rollout), access.key ?? (made as string));
+  const end = defaultSession(journal, rollout, session);
+
+  const run = relative(process.cwd(), folder.path);
+  output.ready(readyLine(proxy.url, { key: made, admin: access.newAdminKey }));
+  output.tell(`serving ${options.model}, context ${engine.contextLength}; recording into ${run}; Ctrl-C ends`);
+  if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
+
+  await sessionsApi.close();
+  const facts = await end();
+  output.tell(
+    `${journal.index.turnCount} turns recorded (${facts.turns} of the default session); read them with: ` +
+      `espalier inspect ${run}`,
+  );
+}
