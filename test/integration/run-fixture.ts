@@ -80,7 +80,7 @@ const tinyRun: RunConfigInput = {
   model: 'model',
   reward: './reward.ts',
   batches: 3,
-  rollout: { groupsPerBatch: 2, groupSize: 3, maxDraws: 4, maxTurns: 3, maxTokensPerTurn: 32, timeMs: 600_000 },
+  rollout: { groupsPerBatch: 2, groupSize: 3, maxDraws: 12, maxTurns: 3, maxTokensPerTurn: 32, timeMs: 600_000 },
   learn: { learningRate: 3e-3 },
   evaluation: { sets: ['seedlings/unseen'], tasks: 4, tasksBetween: 2, every: 1 },
   engine: { threads: 1, cacheBlocks: 1024 },

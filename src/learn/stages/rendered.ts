@@ -34,5 +34,8 @@ function completionIds(message: Message, renderer: Renderer): Int32Array {
   const prompt = renderer.promptText([opening], []);
   const whole = renderer.text([opening, message], []);
   if (!whole.startsWith(prompt)) throw new Error('the chat template does not begin a turn with its generation prompt');
-  return renderer.tokenizer.encode(whole.slice(prompt.length));
+  const ids = renderer.tokenizer.encode(whole.slice(prompt.length));
+  // What a template writes behind its stop token belongs to the tail that follows.
+  const stop = ids.lastIndexOf(renderer.stopIds[0] as number);
+  return stop < 0 ? ids : ids.subarray(0, stop + 1);
 }
