@@ -12,6 +12,7 @@ import { replayCommand } from './commands/replay.ts';
 import { scoreCommand } from './commands/score.ts';
 import { seedlingCommand } from './commands/seedling.ts';
 import { serveCommand } from './commands/serve.ts';
+import { sftCommand } from './commands/sft.ts';
 import { trainCommand } from './commands/train.ts';
 
 const program = new Command('espalier')
@@ -26,7 +27,8 @@ const program = new Command('espalier')
   .addCommand(exportCommand())
   .addCommand(importCommand())
   .addCommand(replayCommand())
-  .addCommand(seedlingCommand());
+  .addCommand(seedlingCommand())
+  .addCommand(sftCommand());
 
 try {
   await program.parseAsync();
