@@ -11,7 +11,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
-import { groupId, type RolloutId, rolloutId, type SessionId, taskId } from '../core/ids.ts';
+import { type GroupId, groupId, type RolloutId, rolloutId, type SessionId, taskId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { SessionFacts } from '../core/session.ts';
 import { invalid, type JsonObject, objectAt, textAt, wholeAt } from '../dialects/json-reader.ts';
@@ -33,6 +33,14 @@ export interface LaunchedSession {
   close(): Promise<SessionFacts>;
 }
 
+export interface RewardedSession {
+  readonly rollout: RolloutId;
+  readonly group: GroupId;
+  /** The group's number on this server. */
+  readonly draw: number;
+  readonly reward: number;
+}
+
 export interface SessionsApiOptions {
   readonly adminKey: AccessKey;
   readonly open: (rollout: RolloutId, wishes: SessionWishes) => Promise<LaunchedSession>;
@@ -40,6 +48,8 @@ export interface SessionsApiOptions {
   readonly clock: Clock;
   /** The name that agents may ask for, or null: those of the upstream. */
   readonly modelName: string | null;
+  /** Told of each session that was finished with a reward, when its outcome is durable. */
+  readonly onFinished?: (finished: RewardedSession) => void;
   /** Default 10,000: more open sessions get 429. */
   readonly maxOpen?: number;
 }
@@ -48,6 +58,8 @@ type End = { readonly action: 'finish'; readonly reward: number } | { readonly a
 
 interface Launched {
   readonly rollout: RolloutId;
+  readonly group: GroupId;
+  readonly draw: number;
   readonly task: string;
   readonly session: LaunchedSession;
   readonly openedAt: number;
@@ -112,14 +124,21 @@ export class SessionsApi {
     if (this.#open >= (this.#options.maxOpen ?? 10_000)) {
       throw new Refusal(429, `${this.#open} sessions are open: finish or cancel some.`, { code: 'too_many_sessions' });
     }
-    const rollout = this.#nextRollout(name);
+    const { rollout, group: groupOfIt, draw } = this.#nextRollout(name);
     this.#open++;
     const session = await this.#options.open(rollout, wishes).catch((failure: unknown) => {
       this.#open--;
       throw failure;
     });
     const openedAt = this.#options.clock.now();
-    this.#sessions.set(session.id, { rollout, task: label, session, openedAt, end: null, ended: null });
+    this.#sessions.set(session.id, {
+      ...{ rollout, group: groupOfIt, draw },
+      task: label,
+      session,
+      openedAt,
+      end: null,
+      ended: null,
+    });
     // The name under which the launcher reached this server is one that it can give to its agents.
     const base = `http://${host}/s/${session.id}`;
     const { apiKey } = session;
@@ -139,11 +158,12 @@ export class SessionsApi {
   }
 
   /** Rollouts of one group are attempts at the same task: their rewards are compared. */
-  #nextRollout(name: string | null): RolloutId {
+  #nextRollout(name: string | null): Pick<Launched, 'rollout' | 'group' | 'draw'> {
     const known = name === null ? undefined : this.#groups.get(name);
     const group = known ?? { draw: this.#freeDraw(), rollouts: 0 };
     if (name !== null) this.#groups.set(name, group);
-    return rolloutId(groupId('session', group.draw), group.rollouts++);
+    const id = groupId('session', group.draw);
+    return { rollout: rolloutId(id, group.rollouts++), group: id, draw: group.draw };
   }
 
   #freeDraw(): number {
@@ -166,7 +186,7 @@ export class SessionsApi {
     return launched.ended;
   }
 
-  async #record({ rollout, task, session, openedAt }: Launched, end: End, why: string): Promise<string> {
+  async #record({ rollout, group, draw, task, session, openedAt }: Launched, end: End, why: string): Promise<string> {
     const facts = await session.close();
     const outcome: Outcome = end.action === 'cancel' ? { status: 'cancelled', why } : { status: 'completed' };
     await this.#options.journal.append({
@@ -179,6 +199,7 @@ export class SessionsApi {
       seconds: (this.#options.clock.now() - openedAt) / 1000,
       ...(end.action === 'finish' && { reward: end.reward }),
     });
+    if (end.action === 'finish') this.#options.onFinished?.({ rollout, group, draw, reward: end.reward });
     return JSON.stringify({
       id: session.id,
       rollout,

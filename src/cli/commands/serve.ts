@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { EspalierError } from '../../core/errors.ts';
+import type { LearnOptions } from '../../run/serving/online-learner.ts';
 import { serve } from '../../run/serving/serve.ts';
-import { collect, wholeNumber } from '../options.ts';
+import { collect, nonNegative, wholeNumber } from '../options.ts';
 import { type AccessFlags, accessOf, toTerminal, withAccess } from './serving-options.ts';
 
 export function serveCommand(): Command {
@@ -10,6 +12,11 @@ export function serveCommand(): Command {
     .option('--run <dir>', 'run directory (default: runs/serve, then runs/serve-2, ...)')
     .option('--temperature <t>', 'of the sampling; what agents ask for is recorded, not obeyed', temperature, 1)
     .option('--max-tokens <n>', 'most tokens of a turn (default: what the context has room for)', wholeNumber)
+    .option('--learn', 'learn from the rewards of sessions that are finished, while serving', false)
+    .option('--group-size <n>', 'finished sessions of one group that are compared', wholeNumber, 8)
+    .option('--groups-per-step <n>', 'such groups that make an optimizer step', wholeNumber, 4)
+    .option('--learning-rate <r>', 'of AdamW (default: 3e-4)', nonNegative)
+    .option('--checkpoint-every <n>', 'steps between checkpoints; the two newest are kept', wholeNumber, 1)
     .option('--seed <n>', 'seed of the sampling', wholeNumber, 0)
     .option('--threads <n>', 'threads of the engine', wholeNumber, 2)
     .option(
@@ -26,6 +33,7 @@ export function serveCommand(): Command {
         ...{ model, temperature, seed, threads, modelMap },
         run: run ?? null,
         maxTokens: maxTokens ?? null,
+        learn: options.learn ? learnOptions(options) : null,
       },
       toTerminal,
     );
@@ -39,6 +47,28 @@ interface ServeFlags extends AccessFlags {
   readonly seed: number;
   readonly threads: number;
   readonly modelMap: readonly string[];
+  readonly learn: boolean;
+  readonly groupSize: number;
+  readonly groupsPerStep: number;
+  readonly learningRate?: number;
+  readonly checkpointEvery: number;
+}
+
+function learnOptions({
+  groupSize,
+  groupsPerStep,
+  learningRate = 3e-4,
+  checkpointEvery,
+  seed,
+}: ServeFlags): LearnOptions {
+  for (const [name, value, least] of [
+    ['--group-size', groupSize, 2],
+    ['--groups-per-step', groupsPerStep, 1],
+    ['--checkpoint-every', checkpointEvery, 1],
+  ] as const) {
+    if (value < least) throw new EspalierError('config', `${name} ${value}: give at least ${least}`);
+  }
+  return { groupSize, groupsPerStep, learningRate, checkpointEvery, seed };
 }
 
 function temperature(text: string): number {

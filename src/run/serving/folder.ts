@@ -3,10 +3,11 @@
  *
  * Not a training run: it has no batches and cannot be resumed by `train`. `inspect` and `export` read it.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EspalierError, messageOf } from '../../core/errors.ts';
+import { type PolicyVersion, policyVersion } from '../../core/ids.ts';
 import { numericsVersion } from '../config.ts';
 import { freeName } from '../directory.ts';
 
@@ -64,6 +65,20 @@ export async function claimFolder({ path, known }: ServingFolder, config: Servin
       cause,
     });
   }
+}
+
+/** The newest checkpoint that learning left in a directory, or null. */
+export function latestCheckpoint(path: string): { readonly path: string; readonly version: PolicyVersion } | null {
+  const [newest] = checkpointsOf(path);
+  if (newest === undefined) return null;
+  return { path: join(path, 'checkpoints', String(newest)), version: policyVersion(newest) };
+}
+
+/** Their versions, newest first. */
+export function checkpointsOf(path: string): number[] {
+  const folder = join(path, 'checkpoints');
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => /^\d+$/.test(name)) : [];
+  return names.map(Number).sort((a, b) => b - a);
 }
 
 function differenceOf(known: ServingConfig, config: ServingConfig): string | null {

@@ -1,16 +1,18 @@
 /**
  * `espalier serve`: a checkpoint behind the proxy, for agents that someone else starts; every turn is recorded.
  *
- * Not a trainer and not a rollout manager: weights stay as they are, nothing is graded.
+ * Not a rollout manager: no agent is started and nothing graded. Weights stay as they are, unless it is told to learn
+ * from the rewards that launchers give.
  *
  * Invariant: when this returns, every acknowledged turn is durable.
  */
 import { once } from 'node:events';
 import { relative } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
-import type { EspalierError } from '../../core/errors.ts';
+import { EspalierError } from '../../core/errors.ts';
 import { policyVersion, type RolloutId } from '../../core/ids.ts';
 import { seedOf } from '../../core/random.ts';
+import { invalid } from '../../dialects/json-reader.ts';
 import { createEngineHost } from '../../host/engine-host.ts';
 import { newKey } from '../../proxy/access.ts';
 import { createProxy, type ProxyServer } from '../../proxy/proxy.ts';
@@ -22,8 +24,9 @@ import { onInterrupt } from '../interrupt.ts';
 import { policyName } from '../options.ts';
 import { type AccessOptions, readyLine, serverAccess } from './access.ts';
 import { defaultSession, nextDefaultRollout } from './default-session.ts';
-import { claimFolder, findServingFolder } from './folder.ts';
+import { claimFolder, findServingFolder, latestCheckpoint } from './folder.ts';
 import { modelMap } from './model-map.ts';
+import { type LearnOptions, OnlineLearner } from './online-learner.ts';
 import { revivingSampler } from './reviving-sampler.ts';
 
 export interface ServeOptions extends AccessOptions {
@@ -36,6 +39,8 @@ export interface ServeOptions extends AccessOptions {
   readonly seed: number;
   readonly threads: number;
   readonly modelMap: readonly string[];
+  /** Learn from the rewards of finished sessions; null serves fixed weights. */
+  readonly learn: LearnOptions | null;
 }
 
 export interface ServeOutput {
@@ -45,29 +50,34 @@ export interface ServeOutput {
   readonly tell: (line: string) => void;
 }
 
-/** The weights of a served checkpoint: nothing trains here. */
-const version = policyVersion(0);
+const firstVersion = policyVersion(0);
 
 /** Serves until Ctrl-C. Throws EspalierError of what could not be opened. */
 export async function serve(options: ServeOptions, output: ServeOutput): Promise<void> {
   using interrupt = onInterrupt();
   const access = serverAccess(options);
   const servesModel = modelMap(options.modelMap);
+  if (options.learn !== null && options.temperature !== 1) throw learnsAtOne(`--temperature ${options.temperature}`);
   const folder = findServingFolder('serve', options.run);
   const model = modelFolder(options.model);
   await using parts = new AsyncDisposableStack();
   const renderer = await loadRenderer(model);
-  const engine = parts.adopt(await createEngineHost({ model, version, threads: options.threads }), (it) => it.close());
+  const engine = parts.adopt(await createEngineHost({ model, version: firstVersion, threads: options.threads }), (it) =>
+    it.close(),
+  );
   const { sha256 } = await engine.snapshot();
   await claimFolder(folder, { kind: 'serve', model, sha256 });
   const journal = parts.adopt(await Journal.open(folder.path), (it) => it.close());
   if (journal.index.versions.length === 0) {
-    await journal.append({ type: 'version', version, sha256, checkpoint: null });
+    await journal.append({ type: 'version', version: firstVersion, sha256, checkpoint: null });
   }
+  const latest = () => latestCheckpoint(folder.path) ?? { path: model, version: firstVersion };
+  if (latest().path !== model) await engine.load(latest().path, latest().version, 'resume');
 
   const sampler = revivingSampler(engine, async () => {
     output.tell('the engine ended unexpectedly; starting it again');
-    await engine.restart(model, version, 'fresh');
+    const { path, version } = latest();
+    await engine.restart(path, version, path === model ? 'fresh' : 'resume');
   });
   const sampling = (rollout: RolloutId) => ({
     temperature: options.temperature,
@@ -75,13 +85,21 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
     seed: seedOf(options.seed, rollout),
     trainable: true,
   });
+  const learner =
+    options.learn === null
+      ? null
+      : new OnlineLearner(options.learn, { engine, journal, path: folder.path, tell: output.tell });
   let proxy: ProxyServer | null = null;
   const sessionsApi = new SessionsApi({
     adminKey: access.adminKey,
     journal,
     clock: systemClock,
     modelName: policyName,
-    open: (rollout, { temperature, maxTokensPerTurn }) => {
+    onFinished: (session) => learner?.finished(session),
+    open: async (rollout, { temperature, maxTokensPerTurn }) => {
+      if (learner !== null && (temperature ?? 1) !== 1) {
+        throw invalid('temperature', learnsAtOne(`temperature ${temperature}`).message, 'unsupported_value');
+      }
       const settings = sampling(rollout);
       return (proxy as ProxyServer).sessions.open(rollout, {
         ...settings,
@@ -110,9 +128,17 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
 
   await sessionsApi.close();
+  await learner?.close();
   const facts = await end();
   output.tell(
     `${journal.index.turnCount} turns recorded (${facts.turns} of the default session); read them with: ` +
       `espalier inspect ${run}`,
+  );
+}
+
+function learnsAtOne(what: string): EspalierError {
+  return new EspalierError(
+    'config',
+    `${what}: learning samples at temperature 1, so that what is recorded is the policy's`,
   );
 }
