@@ -24,6 +24,7 @@ import { checkOrigin, servedNames } from './access.ts';
 import { answerCompletion, refusalOf } from './answer.ts';
 import { apiKeyOf, checkHost, isRetry, type Route, readJson, routeOf, sendJson, sendRefusal } from './http-edge.ts';
 import { listen, originOf } from './listen.ts';
+import { type Metrics, metricsPath } from './metrics.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { isSessionsPath, type SessionsApi } from './sessions-api.ts';
@@ -39,6 +40,8 @@ export interface ProxyOptions {
   readonly servesModel?: (requested: string) => boolean;
   /** For agents that someone else launched; without it there is no such address. */
   readonly sessionsApi?: SessionsApi;
+  /** Answered under `/v1/espalier/metrics`. */
+  readonly metrics?: Metrics;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** Default 0: any free port. */
@@ -79,6 +82,7 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     modelName: options.modelName,
     servesModel: options.servesModel ?? ((requested) => requested === options.modelName),
     sessionsApi: options.sessionsApi,
+    metrics: options.metrics,
     hosts: servedNames(host, options.allowedHosts),
     bodyLimitBytes: options.bodyLimitBytes ?? 64 << 20,
     keepAliveMs: options.keepAliveMs ?? 10_000,
@@ -103,6 +107,7 @@ interface Edge {
   readonly modelName: string;
   readonly servesModel: (requested: string) => boolean;
   readonly sessionsApi: SessionsApi | undefined;
+  readonly metrics: Metrics | undefined;
   readonly hosts: ReadonlySet<string>;
   readonly bodyLimitBytes: number;
   readonly keepAliveMs: number;
@@ -118,12 +123,14 @@ const memories = new WeakMap<Session, ReplyMemory>();
 async function answer(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const route = routeOf(request.url ?? '');
   const dialect = dialects.find(({ path }) => path === route?.path);
+  edge.metrics?.call(response);
   try {
     checkHost(request.headers.host, edge.hosts);
     checkOrigin(request.headers.origin, edge.hosts);
     if (route !== null && edge.sessionsApi !== undefined && isSessionsPath(route.path)) {
       return await edge.sessionsApi.answer(route.path, request, response);
     }
+    if (edge.metrics !== undefined && route?.path === metricsPath) return await edge.metrics.answer(request, response);
     if (route?.path === '/models') answerModels(edge, route, request, response);
     else if (route !== null && dialect !== undefined) await complete(edge, route, dialect, request, response);
     else

@@ -15,26 +15,40 @@ import { RunIndex, type RunIndexOptions } from './run-index.ts';
 /** Where a run directory keeps its records. */
 export const storeDirectory = (runDirectory: string): string => join(runDirectory, 'store');
 
+/** Told of turns: for figures, never for decisions. */
+export interface TurnObserver {
+  /** It is durable. */
+  turn(record: TurnRecord): void;
+  /** It could not be recorded. */
+  dropped(): void;
+}
+
+export interface JournalOptions extends StoreOptions, Partial<RunIndexOptions> {
+  readonly observer?: TurnObserver;
+}
+
 type PlainRecord = Exclude<RunRecord, TurnRecord | MessageRecord>;
 
 export class Journal {
   readonly index: RunIndex;
   readonly #store: StoreWriter;
+  readonly #observer: TurnObserver | undefined;
   /** Blocks that are on their way to the disk: the next turn may name them already, as it follows them in the chain. */
   readonly #sent = new Set<string>();
 
-  private constructor(store: StoreWriter, index: RunIndex) {
+  private constructor(store: StoreWriter, index: RunIndex, observer: TurnObserver | undefined) {
     this.#store = store;
+    this.#observer = observer;
     this.index = index;
   }
 
   /** Creates what is missing. Throws EspalierError('store'): in use, damaged, not writable. */
-  static async open(runDirectory: string, options: StoreOptions & Partial<RunIndexOptions> = {}): Promise<Journal> {
+  static async open(runDirectory: string, options: JournalOptions = {}): Promise<Journal> {
     const store = await StoreWriter.open(storeDirectory(runDirectory), options);
     try {
       const index = new RunIndex({ bodies: options.bodies ?? false });
       for await (const frame of readFrames(store.directory)) index.apply(decodeRecord(frame.kind, frame.payload));
-      return new Journal(store, index);
+      return new Journal(store, index, options.observer);
     } catch (failure) {
       await store.close();
       throw failure;
@@ -60,7 +74,13 @@ export class Journal {
       sent.push(this.#send({ type: 'message', key, body }).finally(() => this.#sent.delete(key)));
     }
     sent.push(this.#send(turn));
-    await Promise.all(sent);
+    try {
+      await Promise.all(sent);
+    } catch (failure) {
+      this.#observer?.dropped();
+      throw failure;
+    }
+    this.#observer?.turn(turn);
   }
 
   close(): Promise<void> {

@@ -17,6 +17,7 @@ import { checkOrigin, servedNames } from '../access.ts';
 import { refusalOf } from '../answer.ts';
 import { checkHost, routeOf, sendJson } from '../http-edge.ts';
 import { listen, originOf } from '../listen.ts';
+import { type Metrics, metricsPath } from '../metrics.ts';
 import { isSessionsPath, type SessionsApi } from '../sessions-api.ts';
 import { CopyBudget } from './copy.ts';
 import { agentFor, forward } from './forward.ts';
@@ -30,6 +31,8 @@ export interface RelayOptions {
   readonly upstreamKey: string | null;
   readonly journal: Journal;
   readonly sessionsApi?: SessionsApi;
+  /** Answered under `/v1/espalier/metrics`. */
+  readonly metrics?: Metrics;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** Default 0: any free port. */
@@ -100,6 +103,7 @@ function splitUrl(url: string): { readonly session: string | null; readonly path
 /** Never rejects. */
 async function answer(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { session: name, path } = splitUrl(request.url ?? '/');
+  edge.metrics?.call(response);
   try {
     checkHost(request.headers.host, edge.hosts);
     checkOrigin(request.headers.origin, edge.hosts);
@@ -107,6 +111,7 @@ async function answer(edge: Edge, request: IncomingMessage, response: ServerResp
     if (edge.sessionsApi !== undefined && route !== null && isSessionsPath(route.path)) {
       return await edge.sessionsApi.answer(route.path, request, response);
     }
+    if (edge.metrics !== undefined && route?.path === metricsPath) return await edge.metrics.answer(request, response);
     await relay(edge, name, path, request, response);
   } catch (failure) {
     if (response.headersSent || response.destroyed) response.destroy();

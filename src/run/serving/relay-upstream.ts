@@ -8,6 +8,7 @@ import { relative } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
 import { EspalierError } from '../../core/errors.ts';
 import { Refusal } from '../../dialects/refusal.ts';
+import { Metrics } from '../../proxy/metrics.ts';
 import { upstreamOf } from '../../proxy/relay/headers.ts';
 import { createRelay, type RelayServer } from '../../proxy/relay/relay.ts';
 import { SessionsApi } from '../../proxy/sessions-api.ts';
@@ -29,11 +30,12 @@ export interface RelayUpstreamOptions extends AccessOptions {
 export async function relayUpstream(options: RelayUpstreamOptions, output: ServeOutput): Promise<void> {
   using interrupt = onInterrupt();
   const access = serverAccess(options);
+  const metrics = new Metrics(access.adminKey);
   const upstream = upstreamOf(options.upstream);
   const folder = findServingFolder('proxy', options.run);
   await claimFolder(folder, { kind: 'proxy', upstream: `${upstream.origin}${upstream.base}` });
   await using parts = new AsyncDisposableStack();
-  const journal = parts.adopt(await Journal.open(folder.path), (it) => it.close());
+  const journal = parts.adopt(await Journal.open(folder.path, { observer: metrics }), (it) => it.close());
   let lost = 0;
   let relay: RelayServer | null = null;
   const sessionsApi = new SessionsApi({
@@ -49,7 +51,7 @@ export async function relayUpstream(options: RelayUpstreamOptions, output: Serve
   });
   const { host, port, allowedHosts } = access;
   relay = await createRelay({
-    ...{ upstream, upstreamKey: options.upstreamKey, journal, sessionsApi, host, port, allowedHosts },
+    ...{ upstream, upstreamKey: options.upstreamKey, journal, sessionsApi, metrics, host, port, allowedHosts },
     onDrop: (failure) => {
       if (lost++ === 0) output.tell(failure.message);
     },

@@ -15,6 +15,7 @@ import { seedOf } from '../../core/random.ts';
 import { invalid } from '../../dialects/json-reader.ts';
 import { createEngineHost } from '../../host/engine-host.ts';
 import { newKey } from '../../proxy/access.ts';
+import { Metrics } from '../../proxy/metrics.ts';
 import { createProxy, type ProxyServer } from '../../proxy/proxy.ts';
 import { SessionsApi } from '../../proxy/sessions-api.ts';
 import { loadRenderer } from '../../tokens/load.ts';
@@ -56,6 +57,7 @@ const firstVersion = policyVersion(0);
 export async function serve(options: ServeOptions, output: ServeOutput): Promise<void> {
   using interrupt = onInterrupt();
   const access = serverAccess(options);
+  const metrics = new Metrics(access.adminKey);
   const servesModel = modelMap(options.modelMap);
   if (options.learn !== null && options.temperature !== 1) throw learnsAtOne(`--temperature ${options.temperature}`);
   const folder = findServingFolder('serve', options.run);
@@ -67,7 +69,7 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   );
   const { sha256 } = await engine.snapshot();
   await claimFolder(folder, { kind: 'serve', model, sha256 });
-  const journal = parts.adopt(await Journal.open(folder.path), (it) => it.close());
+  const journal = parts.adopt(await Journal.open(folder.path, { observer: metrics }), (it) => it.close());
   if (journal.index.versions.length === 0) {
     await journal.append({ type: 'version', version: firstVersion, sha256, checkpoint: null });
   }
@@ -112,7 +114,7 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const onFailure = (failure: EspalierError): void => output.tell(failure.message);
   proxy = parts.adopt(
     await createProxy({
-      ...{ sampler, renderer, journal, modelName: policyName, servesModel, sessionsApi },
+      ...{ sampler, renderer, journal, modelName: policyName, servesModel, sessionsApi, metrics },
       ...{ host, port, allowedHosts, onFailure },
     }),
     (it) => it.close(),
