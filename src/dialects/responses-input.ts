@@ -7,7 +7,8 @@
  * Invariants:
  * 1. The items of one reply become one message, also when the calls come back between their answers.
  * 2. Reasoning items are accepted and not rendered: a recorded turn holds its thinking in its ids.
- * 3. What a model without eyes and ears cannot read, and item types that are not known, are refused.
+ * 3. What a model without eyes and ears cannot read, and item types that are not known, are refused. Only in what a tool
+ *    answers, a note stands in its place: it is the model that called for it, and Codex ends at a refusal.
  */
 import type { Message, ToolCall } from '../core/message.ts';
 import type { KeptReply } from './dialect.ts';
@@ -44,7 +45,7 @@ export function readInput(value: unknown, kept: (replyId: string) => KeptReply |
         gathered.other({
           role: 'tool',
           toolCallId: callIdOf(textAt(item['call_id'], `${at}.call_id`)),
-          content: textOf(item['output'], `${at}.output`),
+          content: textOf(item['output'], `${at}.output`, (kind) => `[${kind}: this model reads text only]`),
         });
         break;
       case 'reasoning':
@@ -157,8 +158,14 @@ function addReferred(gathered: Gathered, id: string, kept: (replyId: string) => 
   else if (id.startsWith('msg_')) gathered.said(completion.content, replyId);
 }
 
-/** A string, or parts of text. */
-function textOf(value: unknown, at: string): string {
+const unreadable: Readonly<Record<string, string>> = {
+  input_image: 'an image',
+  input_file: 'a file',
+  input_audio: 'a recording',
+};
+
+/** A string, or parts of text. `noteOf` gives what stands for a part that is no text; without it, they are refused. */
+function textOf(value: unknown, at: string, noteOf?: (kind: string) => string): string {
   if (typeof value === 'string') return value;
   const parts = listAt(value, at).map((given, i) => {
     const where = `${at}[${i}]`;
@@ -167,10 +174,12 @@ function textOf(value: unknown, at: string): string {
     if (type === 'input_text' || type === 'output_text' || type === 'text')
       return textAt(part['text'], `${where}.text`);
     if (type === 'refusal') return textAt(part['refusal'], `${where}.refusal`);
+    const kind = typeof type === 'string' && Object.hasOwn(unreadable, type) ? unreadable[type] : undefined;
+    if (kind !== undefined && noteOf !== undefined) return noteOf(kind);
     throw invalid(
       `${where}.type`,
-      type === 'input_image' || type === 'input_file' || type === 'input_audio'
-        ? `Invalid value: '${type}'. This model reads text only: send 'input_text'.`
+      kind !== undefined
+        ? `Invalid value: '${String(type)}'. This model reads text only: send 'input_text'.`
         : `Invalid value: '${String(type)}'. Supported values are: 'input_text', 'output_text', and 'refusal'.`,
       'invalid_value',
     );

@@ -95,12 +95,22 @@ describe('input', () => {
     expect(messagesOf([said('msg_s-0', 'a'), { ...call('call_0_0', 'b'), id: 'fc_s-0_0' }])).toHaveLength(1);
   });
 
+  it('shows a note for an image that a tool answers', () => {
+    const parts = [
+      { type: 'input_text', text: 'Read:' },
+      { type: 'input_image', image_url: 'data:' },
+    ];
+    expect(
+      messagesOf([call('call_0_0', 'a'), { type: 'function_call_output', call_id: 'call_0_0', output: parts }]),
+    ).toEqual([
+      expect.anything(),
+      { role: 'tool', toolCallId: 'call_0_0', content: 'Read:\n[an image: this model reads text only]' },
+    ]);
+  });
+
   it.each([
     [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'data:' }] }] }, 'input[0].content[0].type'],
-    [
-      { input: [{ type: 'function_call_output', call_id: 'c', output: [{ type: 'input_image', image_url: 'x' }] }] },
-      'input[0].output[0].type',
-    ],
+    [{ input: [{ type: 'function_call_output', call_id: 'c', output: [{ type: 'x' }] }] }, 'input[0].output[0].type'],
     [{ input: [{ type: 'computer_call' }] }, 'input[0].type'],
     [{ input: [{ role: 'tool', content: 'x' }] }, 'input[0].role'],
     [{ input: [{ role: 'user' }] }, 'input[0].content'],

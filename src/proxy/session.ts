@@ -26,6 +26,7 @@ import { assistantBlock } from '../trajectory/canonical.ts';
 import { Conversation, type PreparedTurn } from '../trajectory/conversation.ts';
 import type { Journal } from '../trajectory/journal.ts';
 import type { TurnRecord } from '../trajectory/records.ts';
+import { asSampled, callIdOf, type SampledCall } from './returned-calls.ts';
 import { type SampledCompletion, sampleCompletion } from './sampling.ts';
 import { ThinkingStream } from './thinking-stream.ts';
 
@@ -81,6 +82,8 @@ export class Session {
   readonly #recorded = new Map<string, TurnRecord[]>();
   readonly #served = new Map<string, Served>();
   readonly #servedTurns = new Map<number, TurnRecord>();
+  /** Calls of a turn, by its index. */
+  readonly #calls = new Map<number, readonly SampledCall[]>();
   readonly #taken = new Set<number>();
   readonly #running = new Map<string, Promise<TurnRecord>>();
   readonly #closing = new AbortController();
@@ -98,6 +101,7 @@ export class Session {
     this.#conversation = new Conversation(services.renderer, records);
     for (const record of records) {
       this.#taken.add(record.index);
+      if (record.toolCallCount > 0) this.#calls.set(record.index, services.renderer.parse(record.completion).toolCalls);
       const same = this.#recorded.get(record.requestKey);
       if (same === undefined) this.#recorded.set(record.requestKey, [record]);
       else same.push(record);
@@ -111,7 +115,7 @@ export class Session {
 
   /** Throws Refusal, EspalierError('provider' | 'store' | 'checkpoint'), or the signal's reason. */
   async complete(request: CompletionRequest, options: CompleteOptions): Promise<ServedTurn> {
-    const prepared = this.#conversation.prepare(request.messages, request.tools);
+    const prepared = this.#prepare(request);
     const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
     const stops = request.stop ?? [];
     const key = [prepared.conversationKey, limit, ...(stops.length > 0 ? [JSON.stringify(stops)] : [])].join('/');
@@ -122,7 +126,7 @@ export class Session {
 
   /** Tokens of the prompt that the request would be sampled from. Records nothing. Throws as complete(). */
   countTokens(request: CompletionRequest): number {
-    return this.#conversation.prepare(request.messages, request.tools).prompt.length;
+    return this.#prepare(request).prompt.length;
   }
 
   /** Aborts what is under way and gives the facts. */
@@ -140,6 +144,11 @@ export class Session {
       retokenizedSampledTokens: sum((turn) => turn.retokenizedSampledTokens),
       truncatedBy: this.#contextRefused ? 'context' : (turns.at(-1)?.truncatedBy ?? null),
     };
+  }
+
+  #prepare({ messages, tools }: CompletionRequest): PreparedTurn {
+    const said = asSampled(messages, tools, (turn, place) => this.#calls.get(turn)?.[place] ?? null);
+    return this.#conversation.prepare(said, tools);
   }
 
   #recall(key: string, isRetry: boolean): TurnRecord | null {
@@ -222,6 +231,7 @@ export class Session {
     };
     await journal.appendTurn(record, [...prepared.blocks, reply]);
     this.#conversation.add(record);
+    if (toolCalls.length > 0) this.#calls.set(index, toolCalls);
     return record;
   }
 
@@ -236,7 +246,7 @@ export class Session {
       thinking,
       content,
       stop,
-      toolCalls: toolCalls.map((call, i) => ({ id: `call_${record.index}_${i}`, ...call })),
+      toolCalls: toolCalls.map((call, i) => ({ id: callIdOf(record.index, i), ...call })),
       broken: () => {
         served.broken = true;
       },

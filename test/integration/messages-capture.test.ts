@@ -121,6 +121,42 @@ describe.each([
   });
 });
 
+describe('an agent that mends the calls which it runs and sends back what it ran', () => {
+  it('continues from what was sampled, after a restart of the proxy too', async () => {
+    const said = [
+      '<tool_call>{"name": "Edit", "arguments": {"path": "a.js", "new": "return a;  "}}</tool_call>',
+      '<tool_call>{"name": "Edit", "arguments": {"path": "b.js", "new": "return b;"}}</tool_call>',
+      'Done.',
+    ];
+    const sampler = new LetterSampler((turn) => said[turn] as string);
+    const input_schema = { type: 'object', properties: { all: { type: 'boolean', default: false } } };
+    const request = { model: 'seedling', max_tokens: 400, tools: [{ name: 'Edit', input_schema }] };
+    const messages: unknown[] = [{ role: 'user', content: 'Fix total.' }];
+    const run = await opened(sampler);
+    let session: { baseUrl: string; apiKey: string } = run.session;
+    for (let turn = 0; turn < said.length; turn++) {
+      const { content } = await createMessage(session, { ...request, messages });
+      const mended = content.map((block) => {
+        if (block.type !== 'tool_use') return block;
+        const { path, new: text } = block.input as { path: string; new: string };
+        return { ...block, input: { all: false, path, new: text.trimEnd() } };
+      });
+      const results = mended.map((block) => ({ type: 'tool_result', tool_use_id: block.id, content: 'Edited.' }));
+      messages.push({ role: 'assistant', content: mended }, { role: 'user', content: results });
+      if (turn !== 1) continue;
+      await run.rig.stop();
+      rig = await startRig(sampler, run.rig.directory);
+      session = await rig.proxy.sessions.open(rollout, sessionOptions);
+    }
+    const records = rig?.journal.index.turns(rollout) ?? [];
+    expect(records.map((turn) => [turn.fidelity, turn.retokenizedSampledTokens, turn.break])).toEqual([
+      ['exact', 0, null],
+      ['exact', 0, null],
+      ['exact', 0, null],
+    ]);
+  });
+});
+
 describe('a stream of the messages dialect', () => {
   it('shows thinking and text while they are sampled, before the turn has ended', async () => {
     const { session } = await opened(new LetterSampler(script));
