@@ -3,8 +3,8 @@ import { defineRun } from './src/run/config.ts';
 
 export default defineRun({
   name: 'start',
-  batches: 50,
+  batches: 60,
   rollout: { concurrency: 96 },
-  learn: { learningRate: 5e-4 },
-  evaluation: { every: 25 },
+  learn: { learningRate: 8e-4, decayShare: 1 },
+  evaluation: { every: 30 },
 });

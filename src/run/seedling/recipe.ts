@@ -28,7 +28,7 @@ const schema = z.strictObject({
         unsolvedWeight: z.number().min(0).max(1).default(1),
       }),
     )
-    .default([{ steps: 11_000, unsolvedWeight: 0.3 }]),
+    .default([{ steps: 9500, unsolvedWeight: 0.3 }]),
   /** Demonstrations a step. Every one is new. */
   perStep: positive.default(16),
   contextWeight: z.number().min(0).default(0.2),
@@ -38,7 +38,7 @@ const schema = z.strictObject({
   decayShare: z.number().min(0).max(1).default(0.5),
   threads: positive.default(2),
   /** Steps between held-out looks, 0 is none, and their tasks of each set. */
-  lookEvery: z.number().int().min(0).default(2000),
+  lookEvery: z.number().int().min(0).default(3000),
   lookTasks: positive.default(75),
   /** Tasks of each set in the last evaluation. */
   evaluationTasks: positive.default(300),

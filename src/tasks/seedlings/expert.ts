@@ -25,17 +25,19 @@ const habits = {
   followsFailures: 0.9,
   readsTwo: 0.22,
   /** Sees the wrong line of a file that it has just read. */
-  notices: 0.88,
+  notices: 0.92,
   /** Takes a right line for a wrong one. */
-  suspects: 0.04,
+  suspects: 0.03,
   /** Knows the right text of a wrong line: at once, and after a try that failed. */
-  knows: 0.5,
-  knowsBetter: 0.75,
+  knows: 0.82,
+  knowsBetter: 0.9,
   takesBack: 0.75,
-  testsAfterEdit: 0.42,
+  testsAfterEdit: 0.32,
   testsWithEdit: 0.14,
   trustsTests: 0.94,
-  givesUp: 0.5,
+  givesUp: 0.6,
+  /** Ends after a file that looks right, whatever it has not read. */
+  quits: 0.45,
   slips: 0.045,
 } as const;
 
@@ -89,6 +91,7 @@ function afterRead(truth: Truth, seen: Situation, random: Random): SeenAction[] 
     if (isWrong && random.chance(habits.notices)) return edit(file, seen, random.chance(habits.knows), random);
     if (!isWrong && random.chance(habits.suspects)) return edit(file, seen, false, random);
   }
+  if (random.chance(habits.quits)) return [finish];
   return readNext(truth, seen, random);
 }
 
