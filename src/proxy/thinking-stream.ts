@@ -5,7 +5,7 @@
  * 1. The pieces joined are a beginning of parseCompletion(whole text).thinking.
  * 2. They are all of it once the thinking has been closed: content comes after.
  */
-import { thinkClose, thinkOpen } from '../tokens/tool-calls.ts';
+import { endBeforePartial, thinkClose, thinkOpen } from '../tokens/tool-calls.ts';
 
 export class ThinkingStream {
   #held = '';
@@ -34,7 +34,7 @@ export class ThinkingStream {
     }
     const close = this.#held.indexOf(thinkClose);
     if (close >= 0) return this.#finish(this.#held.slice(0, close).trimEnd());
-    const certain = this.#held.slice(0, endBeforePartial(this.#held)).trimEnd();
+    const certain = this.#held.slice(0, endBeforePartial(this.#held, thinkClose)).trimEnd();
     this.#held = this.#held.slice(certain.length);
     return certain;
   }
@@ -44,10 +44,4 @@ export class ThinkingStream {
     this.#held = '';
     return piece;
   }
-}
-
-/** Where a `</think>` may be beginning at the end of the text, or the end. */
-function endBeforePartial(text: string): number {
-  const from = text.lastIndexOf('<');
-  return from >= 0 && thinkClose.startsWith(text.slice(from)) ? from : text.length;
 }

@@ -1,5 +1,5 @@
 /** A run's record, opened for reading: what `inspect` and `export` look at. Takes no lock, changes nothing. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EspalierError } from '../core/errors.ts';
 import type { RolloutId } from '../core/ids.ts';
@@ -7,7 +7,7 @@ import { storeDirectory } from '../trajectory/journal.ts';
 import { type RunIndex, readRun } from '../trajectory/run-index.ts';
 import type { RunConfig } from './config.ts';
 import { RunDirectory } from './directory.ts';
-import { type ServingConfig, servingConfig } from './serving/folder.ts';
+import { checkpointsOf, type ServingConfig, servingConfig } from './serving/folder.ts';
 
 export interface RecordedRun {
   /** As the user gave it. */
@@ -41,10 +41,8 @@ function sourceOf(path: string): RecordSource {
 /** All checkpoints of a run have one tokenizer; what was served has its model's, if that lies where it lay. */
 function tokenizerOf(folder: string, source: RecordSource): string | null {
   const checkpoints = join(folder, 'checkpoints');
-  const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
-  const steps = names.filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
   const models = [
-    ...steps.map((step) => join(checkpoints, step)),
+    ...checkpointsOf(folder).map((version) => join(checkpoints, String(version))),
     ...(source.kind === 'serve' ? [resolve(source.model)] : []),
   ];
   return models.find((model) => existsSync(join(model, 'tokenizer.json'))) ?? null;

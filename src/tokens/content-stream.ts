@@ -3,7 +3,7 @@
  *
  * Invariant: the pieces joined are a beginning of parseCompletion(whole text).content.
  */
-import { callOpen, thinkClose, thinkOpen } from './tool-calls.ts';
+import { callOpen, endBeforePartial, thinkClose, thinkOpen } from './tool-calls.ts';
 
 export class ContentStream {
   #held = '';
@@ -38,15 +38,9 @@ export class ContentStream {
   #certain(): string {
     const open = this.#held.indexOf(callOpen);
     if (open >= 0) this.#state = 'calls';
-    const end = this.#held.slice(0, open >= 0 ? open : endBeforePartial(this.#held)).trimEnd().length;
+    const end = this.#held.slice(0, open >= 0 ? open : endBeforePartial(this.#held, callOpen)).trimEnd().length;
     const certain = this.#held.slice(0, end);
     this.#held = this.#held.slice(end);
     return certain;
   }
-}
-
-/** Where a `<tool_call>` may be beginning at the end of the text, or the end. */
-function endBeforePartial(text: string): number {
-  const from = text.lastIndexOf('<');
-  return from >= 0 && callOpen.startsWith(text.slice(from)) ? from : text.length;
 }

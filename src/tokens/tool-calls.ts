@@ -28,6 +28,12 @@ const callClose = '</tool_call>';
 export const thinkOpen = '<think>';
 export const thinkClose = '</think>';
 
+/** Where `tag` may be beginning at the end of the text, or the end. */
+export function endBeforePartial(text: string, tag: string): number {
+  const from = text.lastIndexOf('<');
+  return from >= 0 && tag.startsWith(text.slice(from)) ? from : text.length;
+}
+
 /**
  * `text` is the decoded completion without its stop token. `inThinking` says that the prompt ended inside `<think>`.
  */

@@ -11,6 +11,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { EspalierError } from '../../core/errors.ts';
 import { chatErrorJson } from '../../dialects/chat-reply.ts';
+import { messagesErrorJson } from '../../dialects/messages-reply.ts';
 import type { Refusal } from '../../dialects/refusal.ts';
 import type { Journal } from '../../trajectory/journal.ts';
 import { checkOrigin, servedNames } from '../access.ts';
@@ -167,15 +168,4 @@ function sendFailure(response: ServerResponse, path: string, refusal: Refusal): 
     // What is left of the request will not be read.
     connection: 'close',
   });
-}
-
-const errorTypes: Readonly<Record<number, string>> = {
-  401: 'authentication_error',
-  403: 'permission_error',
-  404: 'not_found_error',
-};
-
-function messagesErrorJson({ status, message }: Refusal): string {
-  const type = errorTypes[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error');
-  return JSON.stringify({ type: 'error', error: { type, message } });
 }
