@@ -150,6 +150,46 @@ describe('a conversation', () => {
     );
   });
 
+  it('leaves a reply as it was sampled behind other tools and behind other words, and counts one that was changed', () => {
+    const tool = { name: 'read', description: '', parameters: {} };
+    const user = (content: string): Message => ({ role: 'user', content });
+    const live = new Conversation(renderer, []);
+    const history: Message[] = [user('read')];
+    const replies = ['same words', 'same words', 'the file'].map((text, index) => {
+      const turn = record(live.prepare(history, [tool]), index, sampled(text, index !== 1));
+      live.add(turn);
+      history.push(assistant(text), user(`more ${index}`));
+      return turn.completion;
+    });
+    const [first, , last] = replies as [Int32Array, Int32Array, Int32Array];
+    const partsOf = (...parts: readonly (Int32Array | readonly Message[])[]): number[] => {
+      let stopped: boolean | null = null;
+      return parts.flatMap((part) => {
+        if (part instanceof Int32Array) stopped = renderer.stopped(part);
+        if (part instanceof Int32Array) return [...part];
+        return [...(stopped === null ? renderer.prompt(part, []) : renderer.tail(part, stopped))];
+      });
+    };
+
+    const bare = live.prepare(history, []);
+    const between = replies.flatMap((reply, i) => [reply, [user(`more ${i}`)]]);
+    expect([...bare.prompt]).toEqual(partsOf([user('read')], ...between));
+    expect(bare).toMatchObject({ retokenizedSampledTokens: 0, break: { cause: 'tools-changed' } });
+
+    const summary = live.prepare([user('what was'), assistant('the file'), user('go on')], [tool]);
+    expect(summary).toMatchObject({ retokenizedSampledTokens: 0, break: { cause: 'new-root' } });
+    expect([...summary.prompt].join()).toContain([...last].join());
+
+    const changed = history.map((message, i) => (i === 1 ? assistant('other words') : message));
+    expect(live.prepare(changed, []).retokenizedSampledTokens).toBe(first.length);
+    expect(live.prepare(changed, [tool])).toMatchObject({
+      retokenizedSampledTokens: first.length,
+      break: { cause: 'history-rewritten' },
+    });
+    const shortened = live.prepare([...history.slice(0, 5), user('sum it up')], [tool]);
+    expect(shortened).toMatchObject({ retokenizedSampledTokens: 0, break: { cause: 'fork' } });
+  });
+
   it('writes what is new, however long it gets', () => {
     const live = new Conversation(renderer, []);
     const messages: Message[] = [{ role: 'user', content: 'read '.repeat(100) }];

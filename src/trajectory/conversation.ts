@@ -6,7 +6,8 @@
  * Invariants:
  * 1. The longest recorded prefix of a request, message by message in canonical form, keeps its recorded ids; only what
  *    follows is rendered.
- * 2. A sampled token is tokenized again only when an agent sent its text back changed, and then it is counted.
+ * 2. A reply that was sampled here keeps its ids wherever an agent puts it: behind other tools, behind a summary. It is
+ *    tokenized again only when it came back changed, and then its tokens are counted.
  * 3. Equal turns and an equal request give an equal prompt, whether the turns were just sampled or read from a store.
  */
 import type { Message } from '../core/message.ts';
@@ -45,11 +46,20 @@ interface Node {
   continued: boolean;
 }
 
+/** A request: its messages, their blocks, and the keys of its beginnings. */
+interface Asked {
+  readonly messages: readonly Message[];
+  readonly blocks: readonly MessageBlock[];
+  readonly keys: readonly string[];
+}
+
 export class Conversation {
   readonly #renderer: Renderer;
   readonly #nodes = new Map<number, Node>();
   readonly #byPrompt = new Map<string, Node>();
   readonly #byReply = new Map<string, Node>();
+  /** By the block of the reply alone, in order. */
+  readonly #saying = new Map<string, Node[]>();
   /** First key after tools and first message, of every turn; and the same without tools. */
   readonly #roots = new Set<string>();
   readonly #bareRoots = new Set<string>();
@@ -72,7 +82,11 @@ export class Conversation {
     const match = same === undefined ? this.#longest(keys) : { node: same, count: messages.length };
     const node = match?.node ?? null;
     const count = match?.count ?? 0;
-    const prompt = this.#promptFor(messages, tools, same ?? null, node, count);
+    // A copy: a sampler may hand its prompt over to another thread, and paths are shared.
+    const { prompt, retokenized } =
+      same === undefined
+        ? this.#rendered(messages, tools, blocks, node, count)
+        : { prompt: same.path.slice(0, same.path.length - same.record.completion.length), retokenized: 0 };
     const parent = node ?? this.#last;
     const reused = parent === null ? 0 : sharedTokens(parent.path, prompt);
     const messagesReused = parent === null ? 0 : commonBlocks(parent.blocks, blocks);
@@ -83,8 +97,8 @@ export class Conversation {
       tools: toolBlock.key,
       messagesReused: reused === 0 ? 0 : messagesReused,
       messages: blocks.slice(reused === 0 ? 0 : messagesReused).map((block) => block.key),
-      retokenizedSampledTokens: same === undefined ? this.#retokenized(messages, keys, blocks, count) : 0,
-      break: this.#break(keys, blocks, same ?? null, node, count, prompt),
+      retokenizedSampledTokens: retokenized,
+      break: this.#break({ keys, blocks, messages }, same ?? null, node, count, prompt),
       conversationKey,
       blocks: [toolBlock, ...blocks],
     };
@@ -109,6 +123,9 @@ export class Conversation {
     this.#nodes.set(record.index, node);
     this.#byPrompt.set(node.promptKey, node);
     this.#byReply.set(node.replyKey, node);
+    const saying = this.#saying.get(record.reply);
+    if (saying === undefined) this.#saying.set(record.reply, [node]);
+    else saying.push(node);
     this.#roots.add(extendKey(record.tools, request[0] ?? ''));
     this.#bareRoots.add(request[0] ?? '');
     this.#last = node;
@@ -123,70 +140,72 @@ export class Conversation {
     return null;
   }
 
-  #promptFor(
+  /**
+   * Recorded ids of what `node` covers, the first `count` messages; then text, and replies that were sampled here as they
+   * were. Each piece of text ends where the model speaks, so that a reply stands as it does behind its own prompt.
+   */
+  #rendered(
     messages: readonly Message[],
     tools: readonly ToolDefinition[],
-    same: Node | null,
+    blocks: readonly MessageBlock[],
     node: Node | null,
     count: number,
-  ): Int32Array {
-    // A copy each: a sampler may hand its prompt over to another thread, and these are shared.
-    if (same !== null) return same.path.slice(0, same.path.length - same.record.completion.length);
-    if (node === null) return this.#renderer.prompt(messages, tools).slice();
-    const stopped = this.#renderer.stopped(node.record.completion);
-    return joined(node.path, this.#renderer.tail(messages.slice(count), stopped));
-  }
-
-  /** Sampled tokens whose text came back changed and is rendered anew. */
-  #retokenized(
-    messages: readonly Message[],
-    keys: readonly string[],
-    blocks: readonly MessageBlock[],
-    from: number,
-  ): number {
-    let tokens = 0;
-    for (let i = from; i < messages.length; i++) {
+  ): { readonly prompt: Int32Array; readonly retokenized: number } {
+    const parts: Int32Array[] = node === null ? [] : [node.path];
+    let [before, from, retokenized] = [node, count, 0];
+    const text = (to: number): Int32Array =>
+      before === null
+        ? this.#renderer.prompt(messages.slice(0, to), tools)
+        : this.#renderer.tail(messages.slice(from, to), this.#renderer.stopped(before.record.completion));
+    for (let i = count; i < messages.length; i++) {
       if (messages[i]?.role !== 'assistant') continue;
-      const sampledHere = this.#byPrompt.get(keys[i] as string) ?? this.#withReply((blocks[i] as MessageBlock).key);
-      tokens += sampledHere?.record.completion.length ?? 0;
+      const reply = this.#said((blocks[i] as MessageBlock).key, before);
+      if (reply !== null && i > from) {
+        parts.push(text(i), reply.record.completion);
+        [before, from] = [reply, i + 1];
+      } else retokenized += (reply ?? this.#answerTo(blocks.slice(0, i)))?.record.completion.length ?? 0;
     }
-    return tokens;
+    return { prompt: joined(...parts, text(messages.length)), retokenized };
   }
 
-  #withReply(block: string): Node | undefined {
-    for (const node of this.#nodes.values()) if (node.record.reply === block) return node;
-    return undefined;
+  /** The turn that was sampled behind these messages, under whatever tools: what stands there now is not its reply. */
+  #answerTo(messages: readonly MessageBlock[]): Node | null {
+    for (const node of this.#nodes.values()) {
+      const isIt = node.blocks.length === messages.length + 1 && messages.every(({ key }, i) => node.blocks[i] === key);
+      if (isIt) return node;
+    }
+    return null;
   }
 
-  #break(
-    keys: readonly string[],
-    blocks: readonly MessageBlock[],
-    same: Node | null,
-    node: Node | null,
-    count: number,
-    prompt: Int32Array,
-  ): Break | null {
+  /** A turn with this reply: of several, the next one after `before`. */
+  #said(block: string, before: Node | null): Node | null {
+    const saying = this.#saying.get(block);
+    if (saying === undefined) return null;
+    const after = before === null ? -1 : before.record.index;
+    return saying.find(({ record }) => record.index > after) ?? (saying.at(-1) as Node);
+  }
+
+  #break(asked: Asked, same: Node | null, node: Node | null, count: number, prompt: Int32Array): Break | null {
     const last = this.#last;
     if (last === null) return null;
-    const cause = this.#cause(keys, blocks, same, node, count, last);
+    const cause = this.#cause(asked, same, node, count, last);
     return cause === null ? null : { cause, tokensLost: last.path.length - sharedTokens(last.path, prompt) };
   }
 
   #cause(
-    keys: readonly string[],
-    blocks: readonly MessageBlock[],
+    { keys, blocks, messages }: Asked,
     same: Node | null,
     node: Node | null,
     count: number,
     last: Node,
   ): BreakCause | null {
     if (same !== null) return 'same-prompt';
-    const rewritten = blocks.length < last.blocks.length - 1 ? 'history-shortened' : 'history-rewritten';
-    if (node !== null) {
-      // A reply of ours after the match that the match does not cover came back changed.
-      const changed = blocks.slice(count).some((_, i) => this.#byPrompt.has(keys[count + i] as string));
-      return changed ? rewritten : node.continued ? 'fork' : null;
-    }
+    const rewritten = messages.length < last.blocks.length - 1 ? 'history-shortened' : 'history-rewritten';
+    // Prompts of ours that go on otherwise: with another reply in place of the sampled one, or without a reply.
+    const others = messages.filter((_, i) => i >= count && this.#byPrompt.has(keys[i] as string));
+    if (others.some(({ role }) => role === 'assistant')) return rewritten;
+    if (node !== null) return node.continued ? 'fork' : null;
+    if (others.length > 0) return 'fork';
     if (this.#roots.has(keys[1] as string)) return rewritten;
     return this.#bareRoots.has(blocks[0]?.key ?? '') ? 'tools-changed' : 'new-root';
   }

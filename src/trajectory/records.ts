@@ -39,7 +39,7 @@ export interface MessageRecord {
 export type BreakCause =
   /** The same prompt again: a deliberate second sample, or a retry whose first attempt was never recorded. */
   | 'same-prompt'
-  /** Continues an earlier turn that another turn continues already. */
+  /** Continues an earlier turn that another turn continues already; or its prompt, without its reply. */
   | 'fork'
   /** An earlier reply or message came back changed. */
   | 'history-rewritten'

@@ -21,10 +21,13 @@ export function pathOf(turn: Pick<Turn, 'prompt' | 'completion'>): Int32Array {
   return joined(turn.prompt, turn.completion);
 }
 
-export function joined(first: Int32Array, second: Int32Array): Int32Array {
-  const all = new Int32Array(first.length + second.length);
-  all.set(first);
-  all.set(second, first.length);
+export function joined(...parts: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
   return all;
 }
 

@@ -153,7 +153,8 @@ describe('an agent that rewrites history', () => {
       'same-prompt',
       'new-root',
       'tools-changed',
-      'history-rewritten',
+      // The reply is left out, and nothing that was said is changed.
+      'fork',
     ]);
     expect(records.map((record) => record.retokenizedSampledTokens)).toEqual([
       0,

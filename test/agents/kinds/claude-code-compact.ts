@@ -18,9 +18,8 @@ export const kind: AgentKind = {
     return claudeCode.aside?.(prompt) ?? null;
   },
   // The sub-agent; the request for the summary, which leaves the last reply out; and the conversation after it, which
-  // begins with the summary and keeps that reply, so that it is tokenized again behind other words.
-  breaks: ['new-root', 'history-rewritten', 'history-shortened'],
-  observed: 1,
+  // begins with the summary and keeps that reply as it was sampled.
+  breaks: ['new-root', 'fork', 'history-shortened'],
   launch: (place) => {
     const { argv, env } = claudeCode.launch(place);
     const said = JSON.stringify([task, '/compact', afterwards]);
