@@ -5,9 +5,11 @@
  * 1. The end of a reply is sent after its turn is durable.
  * 2. A stream that fails ends with an error event and a broken connection, never with a clean end.
  * 3. When the client goes away the sampler stops.
- * 4. A stream opens as soon as its request is under way: what is refused before has its status, as in the real APIs.
+ * 4. A reply that the system took and that the client did not get, as its connection was reset, counts as broken.
+ * 5. A stream opens as soon as its request is under way: what is refused before has its status, as in the real APIs.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import type { Completion, Dialect, ParsedRequest, ReplyHead } from '../dialects/dialect.ts';
 import { Refusal } from '../dialects/refusal.ts';
@@ -30,6 +32,8 @@ export interface Exchange {
 export async function answerCompletion(exchange: Exchange): Promise<void> {
   const { response, parsed } = exchange;
   const gone = new AbortController();
+  const sentOn = lastReplyOf(response.socket);
+  sentOn.turn = null;
   let turn: ServedTurn | null = null;
   response.on('close', () => {
     if (response.writableFinished) return;
@@ -48,6 +52,7 @@ export async function answerCompletion(exchange: Exchange): Promise<void> {
       stream.open();
     }
     turn = await completing;
+    sentOn.turn = turn;
     if (gone.signal.aborted) turn.broken();
     if (stream !== null) stream.end(completionOf(turn));
     else sendJson(response, 200, parsed.json(exchange.head, completionOf(turn)));
@@ -59,6 +64,24 @@ export async function answerCompletion(exchange: Exchange): Promise<void> {
   } finally {
     stream?.stop();
   }
+}
+
+/** What a connection carried last. A client that sends the next request on it has read that reply. */
+interface LastReply {
+  turn: ServedTurn | null;
+}
+
+const lastReplies = new WeakMap<Socket, LastReply>();
+
+function lastReplyOf(socket: Socket | null): LastReply {
+  if (socket === null) return { turn: null };
+  const known = lastReplies.get(socket);
+  if (known !== undefined) return known;
+  const last: LastReply = { turn: null };
+  lastReplies.set(socket, last);
+  // ECONNRESET: bytes were on their way that nobody read.
+  socket.once('error', () => last.turn?.broken());
+  return last;
 }
 
 /** Opens at the first call of any method but stop(). */

@@ -6,7 +6,7 @@
  * Invariants:
  * 1. It listens on loopback unless told otherwise, and answers only to names that it was told.
  * 2. Every request belongs to an open session, by key, and by path when there is one.
- * 3. Bodies, headers and idle connections have limits.
+ * 3. Bodies, headers, idle connections and calls under way have limits.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { EspalierError } from '../core/errors.ts';
@@ -50,6 +50,8 @@ export interface ProxyOptions {
   readonly allowedHosts?: readonly string[];
   /** Default 64 MiB. */
   readonly bodyLimitBytes?: number;
+  /** Completions under way, above which a call gets 429 and may be tried again; asked at each call. Default 4,096. */
+  readonly maxCalls?: number | (() => number);
   /** Silence in a stream after which a comment is sent. Default 10 seconds. */
   readonly keepAliveMs?: number;
   /** Seconds since 1970, for `created`; no model reads it. */
@@ -69,7 +71,7 @@ export interface ProxyServer {
 /** Throws EspalierError('config') when the address cannot be listened on. */
 export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
   const host = options.host ?? '127.0.0.1';
-  const sampler = options.sampler;
+  const { sampler, maxCalls = 4096 } = options;
   const server = createServer({ headersTimeout: 30_000, requestTimeout: 120_000, keepAliveTimeout: 75_000 });
   const services = {
     journal: options.journal,
@@ -85,6 +87,8 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     metrics: options.metrics,
     hosts: servedNames(host, options.allowedHosts),
     bodyLimitBytes: options.bodyLimitBytes ?? 64 << 20,
+    maxCalls: typeof maxCalls === 'function' ? maxCalls : () => maxCalls,
+    underWay: new Set(),
     keepAliveMs: options.keepAliveMs ?? 10_000,
     unixSeconds: options.unixSeconds ?? (() => Math.floor(Date.now() / 1000)),
     onFailure: options.onFailure ?? (() => undefined),
@@ -110,6 +114,8 @@ interface Edge {
   readonly metrics: Metrics | undefined;
   readonly hosts: ReadonlySet<string>;
   readonly bodyLimitBytes: number;
+  readonly maxCalls: () => number;
+  readonly underWay: Set<ServerResponse>;
   readonly keepAliveMs: number;
   readonly unixSeconds: () => number;
   readonly onFailure: (failure: EspalierError) => void;
@@ -164,6 +170,7 @@ async function complete(
 ): Promise<void> {
   checkMethod(request, 'POST');
   const session = edge.sessions.find(route.session, apiKeyOf(request.headers));
+  admit(edge, response);
   const parsed = dialect.parse(await readJson(request, edge.bodyLimitBytes), memoryOf(session));
   const { model } = parsed.request;
   if (!edge.servesModel(model)) {
@@ -186,6 +193,18 @@ async function complete(
     keepAliveMs: edge.keepAliveMs,
     onFailure: edge.onFailure,
   });
+}
+
+/** Before the body is read: what waits holds its body. Throws Refusal. */
+function admit({ underWay, maxCalls }: Edge, response: ServerResponse): void {
+  if (underWay.size >= maxCalls()) {
+    throw new Refusal(429, `${underWay.size} calls are under way: try again in a moment.`, {
+      type: 'rate_limit_error',
+      code: 'rate_limit_exceeded',
+    });
+  }
+  underWay.add(response);
+  response.once('close', () => underWay.delete(response));
 }
 
 function memoryOf(session: Session): ReplyMemory {

@@ -73,6 +73,12 @@ interface Served {
   broken: boolean;
 }
 
+/** A turn that is being sampled or recorded; `signal` is aborted when its client went away. */
+interface Running {
+  readonly record: Promise<TurnRecord>;
+  readonly signal: AbortSignal;
+}
+
 export class Session {
   readonly rollout: RolloutId;
   readonly #options: SessionOptions;
@@ -85,7 +91,7 @@ export class Session {
   /** Calls of a turn, by its index. */
   readonly #calls = new Map<number, readonly SampledCall[]>();
   readonly #taken = new Set<number>();
-  readonly #running = new Map<string, Promise<TurnRecord>>();
+  readonly #running = new Map<string, Running>();
   readonly #closing = new AbortController();
   readonly #name: string;
   #contextRefused = false;
@@ -132,7 +138,7 @@ export class Session {
   /** Aborts what is under way and gives the facts. */
   async close(): Promise<SessionFacts> {
     this.#closing.abort(new Refusal(401, 'This session is closed.', { code: 'invalid_api_key' }));
-    await Promise.allSettled(this.#running.values());
+    await Promise.allSettled([...this.#running.values()].map(({ record }) => record));
     const turns = [...this.#servedTurns.values()].sort((a, b) => a.index - b.index);
     const sum = (of: (turn: TurnRecord) => number): number => turns.reduce((total, turn) => total + of(turn), 0);
     return {
@@ -158,10 +164,14 @@ export class Session {
     return served !== undefined && (isRetry || served.broken) ? served.record : null;
   }
 
-  /** A retry of a request that is still under way waits for that one, unless it comes to nothing. */
+  /**
+   * A retry of a request that is still under way waits for that one, unless it comes to nothing. One whose client went
+   * away may be on its way to the disk.
+   */
   async #join(key: string, isRetry: boolean): Promise<TurnRecord | null> {
-    const running = isRetry ? this.#running.get(key) : undefined;
-    return running === undefined ? null : running.catch(() => null);
+    const running = this.#running.get(key);
+    if (running === undefined || !(isRetry || running.signal.aborted)) return null;
+    return running.record.catch(() => null);
   }
 
   async #sampleNew(
@@ -172,10 +182,11 @@ export class Session {
     options: CompleteOptions,
   ): Promise<TurnRecord> {
     const index = this.#takeIndex();
-    const running = this.#sampleAndRecord(request, prepared, limit, key, index, options);
+    const record = this.#sampleAndRecord(request, prepared, limit, key, index, options);
+    const running: Running = { record, signal: options.signal };
     this.#running.set(key, running);
     try {
-      return await running;
+      return await record;
     } catch (failure) {
       this.#taken.delete(index);
       throw failure;

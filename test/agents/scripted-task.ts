@@ -62,10 +62,14 @@ export function textOf({ thinking, text, calls }: ScriptedReply): string {
 }
 
 const assistantOpen = '<|im_start|>assistant\n';
+const openIds = tokenizer.encode(assistantOpen);
+
+/** Replies of the model that the conversation of a prompt holds. */
+export const repliesIn = (prompt: string): number => prompt.split(assistantOpen).length - 2;
 
 /**
- * Says reply i to a conversation with i replies in it, and `aside`'s words to any other request. What is asked beyond
- * the script fails, so that a loop of an agent ends.
+ * Says reply i to a conversation with i replies in it, and `aside`'s words to any other request; a prompt that ends
+ * within a reply gets the rest. What is asked beyond the script fails, so that a loop of an agent ends.
  */
 export function scriptedModel(
   replies: readonly ScriptedReply[],
@@ -77,11 +81,12 @@ export function scriptedModel(
     vocabSize: tokenizer.vocabSize,
     complete: (prompt) => {
       const text = tokenizer.decode(prompt);
-      const said = text.split(assistantOpen).length - 2;
+      const said = repliesIn(text);
       const reply = replies[said];
       const words = aside(text) ?? (reply === undefined ? null : textOf(reply));
       if (words === null) throw new Error(`the script has no reply ${said}`);
-      return Int32Array.from([...[...words].flatMap((letter) => [...tokenizer.encode(letter)]), stopId]);
+      const whole = [...[...words].flatMap((letter) => [...tokenizer.encode(letter)]), stopId];
+      return Int32Array.from(whole.slice(prompt.length - prompt.lastIndexOf(openIds[0] as number) - openIds.length));
     },
   });
 }

@@ -1,9 +1,9 @@
 /**
  * Runs real agents in front of the proxy and a scripted model, and says of each whether every turn was recorded exactly.
  *
- *   node test/agents/try-agents.ts [NAME ...] [--keep] [--install-only]
+ *   node test/agents/try-agents.ts [NAME ...] [--fault FAULT] [--keep] [--install-only]
  *
- * Without names: all in kinds/. `--keep` leaves the folder of each try, with what was sent in `requests.jsonl`. Ends
+ * Without names: all in kinds/. `--fault` lets one thing go wrong in the middle of the second reply (real-faults.ts). `--keep` leaves the folder of each try, with what was sent in `requests.jsonl`. Ends
  * with 1 when a turn is not exact, a sampled token was tokenized again, a request breaks off for a cause that is not
  * its agent's, a request is refused, or the task is not done. `ESPALIER_AGENTS` is where agents are installed.
  */
@@ -19,12 +19,19 @@ import { groupId, rolloutId } from '../../src/core/ids.ts';
 import { turnsOf } from '../../src/trajectory/turns.ts';
 import { startRig, tokenizer } from '../integration/proxy-fixture.ts';
 import { type AgentKind, install, type Place, runAgent, versionOf } from './agents.ts';
-import { commandOutput, createWork, isMended, lastWords, scriptedModel, task } from './scripted-task.ts';
+import { type FaultName, faultNames, startFault } from './real-faults.ts';
+import { commandOutput, createWork, isMended, lastWords, task } from './scripted-task.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { keep: { type: 'boolean', default: false }, 'install-only': { type: 'boolean', default: false } },
+  options: {
+    fault: { type: 'string', default: 'none' },
+    keep: { type: 'boolean', default: false },
+    'install-only': { type: 'boolean', default: false },
+  },
 });
+const fault = faultNames.find((name) => name === values.fault);
+if (fault === undefined) throw new Error(`there is no fault '${values.fault}'; there are ${faultNames.join(', ')}`);
 const timeoutMs = 300_000;
 const rollout = rolloutId(groupId('agents', 0), 0);
 
@@ -33,14 +40,14 @@ const own = isolation();
 if (values['install-only'] || installed.length === 0) {
   for (const { kind, folder } of installed) console.log(`${kind.name} ${versionOf(kind)}: in ${folder}`);
 } else if (own !== null) {
-  const flags = values.keep ? ['--keep'] : [];
+  const flags = ['--fault', fault, ...(values.keep ? ['--keep'] : [])];
   const again = [process.execPath, import.meta.filename, ...flags, ...installed.map(({ kind }) => kind.name)];
   const env = { ...process.env, ESPALIER_ISOLATED: '1' };
   const { status } = spawnSync(own[0] as string, [...own.slice(1), ...again], { stdio: 'inherit', env });
   if (status !== 0) process.exitCode = 1;
 } else {
   for (const { kind, folder } of installed) {
-    const faults = await attempt(kind, folder);
+    const faults = await attempt(kind, folder, fault);
     for (const fault of faults) console.log(`  ${fault}`);
     if (faults.length > 0) process.exitCode = 1;
   }
@@ -88,11 +95,11 @@ function isolation(): readonly string[] | null {
 }
 
 /** Prints the line of the agent and gives what is not as it must be. */
-async function attempt(kind: AgentKind, folder: string): Promise<string[]> {
+async function attempt(kind: AgentKind, folder: string, fault: FaultName): Promise<string[]> {
   const where = await mkdtemp(join(tmpdir(), `espalier-${kind.name}-`));
   const watched = watchRequests(values.keep ? join(where, 'requests.jsonl') : null);
   try {
-    return await attemptIn(where, kind, folder, watched.answers);
+    return await attemptIn(where, kind, folder, fault, watched.answers);
   } catch (failure) {
     console.log(`${kind.name} ${versionOf(kind)}: ${messageOf(failure)}`);
     return ['it could not be tried'];
@@ -107,6 +114,7 @@ async function attemptIn(
   where: string,
   kind: AgentKind,
   folder: string,
+  fault: FaultName,
   answers: readonly string[],
 ): Promise<string[]> {
   const [home, work] = [join(where, 'home'), join(where, 'work')];
@@ -114,11 +122,13 @@ async function attemptIn(
   await mkdir(join(home, 'tmp'), { recursive: true });
   const place = { installed: folder, home, work, model: 'policy', task };
   const replies = kind.replies({ ...place, baseUrl: '', apiKey: '' });
-  const rig = await startRig(scriptedModel(replies, kind.aside), join(where, 'run'), { modelName: place.model });
+  await using broken = await startFault(fault, kind, replies, work);
+  const rig = await startRig(broken.sampler, join(where, 'run'), { modelName: place.model, ...broken.proxy });
   await using _ = { [Symbol.asyncDispose]: rig.stop };
   const options = { temperature: 1, maxTokensPerTurn: 4000, seed: 7n, trainable: true };
   const session = await rig.proxy.sessions.open(rollout, options);
-  const whole: Place = { ...place, baseUrl: session.baseUrl, apiKey: session.apiKey };
+  const baseUrl = await broken.wired(session.baseUrl);
+  const whole: Place = { ...place, baseUrl, apiKey: session.apiKey };
   const { code, output } = await runAgent(kind, whole, timeoutMs);
   if (values.keep) await writeFile(join(where, 'output.txt'), output);
 
@@ -134,7 +144,8 @@ async function attemptIn(
     `breaks ${counts.join(', ') || 'none'}`,
     `file ${changed ? 'changed' : 'not changed'}`,
   ];
-  console.log(`${kind.name} ${versionOf(kind)}: ${line.join(', ')}`);
+  const under = fault === 'none' ? '' : ` under ${fault}`;
+  console.log(`${kind.name} ${versionOf(kind)}${under}: ${line.join(', ')}`);
 
   const faults: string[] = [];
   const must = (holds: boolean, fault: string): void => void (holds || faults.push(fault));
@@ -146,6 +157,7 @@ async function attemptIn(
   for (const answer of answers) {
     must(/ [23]\d\d$/.test(answer) || kind.refusals?.includes(answer) === true, `answered: ${answer}`);
   }
+  must(broken.happened(), `there was no ${fault}`);
   must(changed, 'the file is not as the edit leaves it');
   const prompts = turnsOf(records).map((turn) => tokenizer.decode(turn.prompt));
   must(
