@@ -26,6 +26,9 @@ export const groupId = (scope: string, draw: number): GroupId => `${scope}/group
 export const rolloutId = (group: GroupId, index: number): RolloutId => `${group}/rollout/${index}` as RolloutId;
 export const turnId = (rollout: RolloutId, index: number): TurnId => `${rollout}/turn/${index}` as TurnId;
 export const sessionId = (secret: string): SessionId => secret as SessionId;
+/** What a rollout's agent asks of other models, or of the policy and not to be learned from. */
+export const besideId = (rollout: RolloutId, which: 'frozen' | 'untrained'): RolloutId =>
+  `${rollout}/${which}` as RolloutId;
 /** A rollout path that was read back from a record or a command line. */
 export const parseRolloutId = (path: string): RolloutId => path as RolloutId;
 export const policyVersion = (generation: number): PolicyVersion => {

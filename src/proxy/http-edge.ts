@@ -47,7 +47,24 @@ export function isRetry(headers: IncomingHttpHeaders): boolean {
 const maxLevels = 200;
 
 /** The parsed JSON body. Rejects with Refusal: 413 above the limit, 400 when it is not JSON or nested too deep. */
-export function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
+export async function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
+  return jsonIn(await readBody(request, limitBytes));
+}
+
+/** Throws Refusal: 400 when it is not JSON or nested too deep. */
+export function jsonIn(bytes: Buffer): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new Refusal(400, 'The body is not valid JSON.', { cause });
+  }
+  if (nestsDeeper(json, maxLevels)) throw new Refusal(400, `The body is nested deeper than ${maxLevels} levels.`);
+  return json;
+}
+
+/** Rejects with Refusal: 413 above the limit. */
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const tooLarge = () =>
     new Refusal(413, `The body is larger than ${limitBytes} bytes.`, { code: 'request_too_large' });
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
@@ -62,17 +79,7 @@ export function readJson(request: IncomingMessage, limitBytes: number): Promise<
         reject(tooLarge());
       }
     });
-    request.on('end', () => {
-      try {
-        const text = (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('utf8');
-        const json: unknown = JSON.parse(text);
-        if (nestsDeeper(json, maxLevels)) {
-          reject(new Refusal(400, `The body is nested deeper than ${maxLevels} levels.`));
-        } else resolve(json);
-      } catch (cause) {
-        reject(new Refusal(400, 'The body is not valid JSON.', { cause }));
-      }
-    });
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on('error', reject);
     request.on('close', () => {
       if (!request.complete) reject(new Refusal(400, 'The body ended early.'));

@@ -13,6 +13,7 @@ import type { EspalierError } from '../core/errors.ts';
 import { chatCompletions } from '../dialects/chat-completions.ts';
 import { modelListJson } from '../dialects/chat-reply.ts';
 import type { Dialect, ReplyMemory } from '../dialects/dialect.ts';
+import type { JsonObject } from '../dialects/json-reader.ts';
 import { countTokensDialect, messagesDialect } from '../dialects/messages.ts';
 import { messagesModelListJson } from '../dialects/messages-reply.ts';
 import { Refusal } from '../dialects/refusal.ts';
@@ -22,9 +23,21 @@ import type { Renderer } from '../tokens/renderer.ts';
 import type { Journal } from '../trajectory/journal.ts';
 import { checkOrigin, servedNames } from './access.ts';
 import { answerCompletion, refusalOf } from './answer.ts';
-import { apiKeyOf, checkHost, isRetry, type Route, readJson, routeOf, sendJson, sendRefusal } from './http-edge.ts';
+import { FrozenModels } from './frozen-models.ts';
+import {
+  apiKeyOf,
+  checkHost,
+  isRetry,
+  jsonIn,
+  type Route,
+  readBody,
+  routeOf,
+  sendJson,
+  sendRefusal,
+} from './http-edge.ts';
 import { listen, originOf } from './listen.ts';
 import { type Metrics, metricsPath } from './metrics.ts';
+import { ModelMap } from './model-map.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { isSessionsPath, type SessionsApi } from './sessions-api.ts';
@@ -34,10 +47,12 @@ export interface ProxyOptions {
   readonly sampler: Sampler | (() => Sampler);
   readonly renderer: Renderer;
   readonly journal: Journal;
-  /** The model name that is listed, and the only one that is served unless `servesModel` says otherwise. */
+  /** The model name that is listed, and the only one that is served unless `models` says otherwise. */
   readonly modelName: string;
-  /** Which requested names the policy answers under; others get 404. */
-  readonly servesModel?: (requested: string) => boolean;
+  /** Which model answers under which name. */
+  readonly models?: ModelMap;
+  /** Sent to the upstreams of `models`; without, no key is. */
+  readonly upstreamKey?: string | null;
   /** For agents that someone else launched; without it there is no such address. */
   readonly sessionsApi?: SessionsApi;
   /** Answered under `/v1/espalier/metrics`. */
@@ -78,11 +93,18 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     renderer: options.renderer,
     sampler: typeof sampler === 'function' ? sampler : () => sampler,
   };
-  const sessions = new Sessions(services, () => originOf(server, host));
+  const onFailure = options.onFailure ?? (() => undefined);
+  const frozen = new FrozenModels(options.journal, options.upstreamKey ?? null, onFailure);
+  const sessions = new Sessions(
+    services,
+    () => originOf(server, host),
+    (rollout) => frozen.end(rollout),
+  );
   const edge: Edge = {
     sessions,
     modelName: options.modelName,
-    servesModel: options.servesModel ?? ((requested) => requested === options.modelName),
+    models: options.models ?? ModelMap.only(options.modelName),
+    frozen,
     sessionsApi: options.sessionsApi,
     metrics: options.metrics,
     hosts: servedNames(host, options.allowedHosts),
@@ -91,7 +113,7 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     underWay: new Set(),
     keepAliveMs: options.keepAliveMs ?? 10_000,
     unixSeconds: options.unixSeconds ?? (() => Math.floor(Date.now() / 1000)),
-    onFailure: options.onFailure ?? (() => undefined),
+    onFailure,
   };
   server.on('request', (request, response) => void answer(edge, request, response));
   await listen(server, host, options.port ?? 0);
@@ -101,6 +123,7 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     close: async () => {
       await sessions.closeAll();
       server.closeAllConnections();
+      frozen.close();
       await new Promise((resolve) => server.close(resolve));
     },
   };
@@ -109,7 +132,8 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
 interface Edge {
   readonly sessions: Sessions;
   readonly modelName: string;
-  readonly servesModel: (requested: string) => boolean;
+  readonly models: ModelMap;
+  readonly frozen: FrozenModels;
   readonly sessionsApi: SessionsApi | undefined;
   readonly metrics: Metrics | undefined;
   readonly hosts: ReadonlySet<string>;
@@ -171,25 +195,39 @@ async function complete(
   checkMethod(request, 'POST');
   const session = edge.sessions.find(route.session, apiKeyOf(request.headers));
   admit(edge, response);
-  const parsed = dialect.parse(await readJson(request, edge.bodyLimitBytes), memoryOf(session));
-  const { model } = parsed.request;
-  if (!edge.servesModel(model)) {
-    throw new Refusal(404, `The model '${model}' does not exist; this proxy serves '${edge.modelName}'.`, {
+  const bytes = await readBody(request, edge.bodyLimitBytes);
+  // Its client went away while it waited: nobody would get the turn.
+  if (response.destroyed) return;
+  const json = jsonIn(bytes);
+  const asked = (json as { readonly model?: unknown } | null)?.model;
+  // A name that is none is the dialect's to refuse.
+  const target = (session.models ?? edge.models).get(typeof asked === 'string' ? asked : edge.modelName);
+  if (target.to === 'refuse') {
+    throw new Refusal(404, `The model '${asked}' does not exist; this proxy serves '${edge.modelName}'.`, {
       param: 'model',
       code: 'model_not_found',
     });
   }
-  if (parsed.count !== undefined) {
-    sendJson(response, 200, parsed.count(session.countTokens(parsed.request)));
+  if (target.to === 'upstream') {
+    const path = `/v1${route.path}${/\?.*$/.exec(request.url ?? '')?.[0] ?? ''}`;
+    const body = { bytes, json: json as JsonObject };
+    await edge.frozen.answer({ rollout: session.rollout, target, path, body, request, response });
     return;
   }
+  const parsed = dialect.parse(json, memoryOf(session));
+  const answering = target.trainable ? session : session.untrained;
+  if (parsed.count !== undefined) {
+    sendJson(response, 200, parsed.count(answering.countTokens(parsed.request)));
+    return;
+  }
+  const { model } = parsed.request;
   await answerCompletion({
-    session,
+    session: answering,
     dialect,
     parsed,
     isRetry: isRetry(request.headers),
     response,
-    head: { id: session.replyId(), model, created: edge.unixSeconds() },
+    head: { id: answering.replyId(), model, created: edge.unixSeconds() },
     keepAliveMs: edge.keepAliveMs,
     onFailure: edge.onFailure,
   });

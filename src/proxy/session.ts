@@ -12,7 +12,7 @@
  * 4. Equal bodies are a retry, and get one turn, only with a retry header or after a connection that broke. Otherwise
  *    they are separate samples.
  */
-import type { RolloutId } from '../core/ids.ts';
+import { besideId, type RolloutId } from '../core/ids.ts';
 import type { ToolCall } from '../core/message.ts';
 import { seedOf } from '../core/random.ts';
 import type { SessionFacts } from '../core/session.ts';
@@ -26,6 +26,7 @@ import { assistantBlock } from '../trajectory/canonical.ts';
 import { Conversation, type PreparedTurn } from '../trajectory/conversation.ts';
 import type { Journal } from '../trajectory/journal.ts';
 import type { TurnRecord } from '../trajectory/records.ts';
+import type { ModelMap } from './model-map.ts';
 import { asSampled, callIdOf, type SampledCall } from './returned-calls.ts';
 import { type SampledCompletion, sampleCompletion } from './sampling.ts';
 import { ThinkingStream } from './thinking-stream.ts';
@@ -35,6 +36,8 @@ export interface SessionOptions {
   readonly maxTokensPerTurn: number;
   readonly seed: bigint;
   readonly trainable: boolean;
+  /** Which model answers under which name, in place of the proxy's map. */
+  readonly models?: ModelMap;
 }
 
 /** What a session needs of its proxy. */
@@ -94,6 +97,7 @@ export class Session {
   readonly #running = new Map<string, Running>();
   readonly #closing = new AbortController();
   readonly #name: string;
+  #untrained: Session | null = null;
   #contextRefused = false;
   #replies = 0;
 
@@ -103,6 +107,17 @@ export class Session {
     this.#name = name;
     this.#options = options;
     this.#services = services;
+    // Ordered before the session's first turn; a failure of the store shows there too.
+    services.journal
+      .append({
+        type: 'session',
+        rollout,
+        temperature: options.temperature,
+        maxTokensPerTurn: options.maxTokensPerTurn,
+        seed: options.seed.toString(),
+        trainable: options.trainable,
+      })
+      .catch(() => undefined);
     const records = services.journal.index.turns(rollout);
     this.#conversation = new Conversation(services.renderer, records);
     for (const record of records) {
@@ -112,6 +127,23 @@ export class Session {
       if (same === undefined) this.#recorded.set(record.requestKey, [record]);
       else same.push(record);
     }
+  }
+
+  /** As it was opened with, or null: the proxy's. */
+  get models(): ModelMap | null {
+    return this.#options.models ?? null;
+  }
+
+  /** Of the same agent, for names that nothing is learned from: a rollout beside this one. It closes with this one. */
+  get untrained(): Session {
+    if (!this.#options.trainable) return this;
+    this.#untrained ??= new Session(
+      besideId(this.rollout, 'untrained'),
+      `${this.#name}-untrained`,
+      { ...this.#options, trainable: false },
+      this.#services,
+    );
+    return this.#untrained;
   }
 
   /** A fresh id for a reply: agents loop when one comes twice. */
@@ -135,8 +167,9 @@ export class Session {
     return this.#prepare(request).prompt.length;
   }
 
-  /** Aborts what is under way and gives the facts. */
+  /** Aborts what is under way and gives the facts, without those of `untrained`. */
   async close(): Promise<SessionFacts> {
+    await this.#untrained?.close();
     this.#closing.abort(new Refusal(401, 'This session is closed.', { code: 'invalid_api_key' }));
     await Promise.allSettled([...this.#running.values()].map(({ record }) => record));
     const turns = [...this.#servedTurns.values()].sort((a, b) => a.index - b.index);

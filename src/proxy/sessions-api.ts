@@ -24,6 +24,8 @@ import { apiKeyOf, readJson, sendJson } from './http-edge.ts';
 export interface SessionWishes {
   readonly temperature: number | null;
   readonly maxTokensPerTurn: number | null;
+  /** Entries of a model map, before the server's. */
+  readonly models: readonly string[];
 }
 
 /** What is opened for an agent. */
@@ -114,10 +116,13 @@ export class SessionsApi {
   }
 
   async #launch(body: JsonObject, host: string): Promise<string> {
-    const { task, group, temperature, maxTokensPerTurn } = known(body, openFields);
+    const { task, group, temperature, maxTokensPerTurn, models } = known(body, openFields);
     const wishes = {
       temperature: temperatureAt(temperature),
       maxTokensPerTurn: wholeAt(maxTokensPerTurn, 'maxTokensPerTurn', 1),
+      models: Object.entries(objectAt(models ?? {}, 'models')).map(
+        ([name, to]) => `${name}=${textAt(to, `models.${name}`)}`,
+      ),
     };
     const name = group === undefined ? null : textAt(group, 'group');
     const label = task === undefined ? '' : textAt(task, 'task');
@@ -226,7 +231,7 @@ async function bodyOf(request: IncomingMessage): Promise<JsonObject> {
   return objectAt(await readJson(request, bodyLimitBytes), 'body');
 }
 
-const openFields = ['task', 'group', 'temperature', 'maxTokensPerTurn'];
+const openFields = ['task', 'group', 'temperature', 'maxTokensPerTurn', 'models'];
 
 function known(body: JsonObject, names: readonly string[]): JsonObject {
   for (const name of Object.keys(body)) {

@@ -32,13 +32,15 @@ interface Entry {
 export class Sessions {
   readonly #services: SessionServices;
   readonly #origin: () => string;
+  readonly #onClosed: (rollout: RolloutId) => Promise<void>;
   readonly #byId = new Map<SessionId, Entry>();
   readonly #byDigest = new Map<string, Entry>();
 
-  /** `origin`: `http://127.0.0.1:4123`, known once the server listens. */
-  constructor(services: SessionServices, origin: () => string) {
+  /** `origin`: `http://127.0.0.1:4123`, known once the server listens. A session has closed when `onClosed` has ended. */
+  constructor(services: SessionServices, origin: () => string, onClosed: (rollout: RolloutId) => Promise<void>) {
     this.#services = services;
     this.#origin = origin;
+    this.#onClosed = onClosed;
   }
 
   get openCount(): number {
@@ -57,17 +59,6 @@ export class Sessions {
     const entry: Entry = { id, digest: digestOf(apiKey), session: new Session(rollout, id, options, this.#services) };
     this.#byId.set(id, entry);
     this.#byDigest.set(entry.digest.toString('hex'), entry);
-    // Ordered before the session's first turn; a failure of the store shows there too.
-    this.#services.journal
-      .append({
-        type: 'session',
-        rollout,
-        temperature: options.temperature,
-        maxTokensPerTurn: options.maxTokensPerTurn,
-        seed: options.seed.toString(),
-        trainable: options.trainable,
-      })
-      .catch(() => undefined);
     return { id, baseUrl: `${this.#origin()}/s/${id}/v1`, apiKey, close: () => this.#close(entry) };
   }
 
@@ -91,10 +82,12 @@ export class Sessions {
     await Promise.all([...this.#byId.values()].map((entry) => this.#close(entry)));
   }
 
-  #close(entry: Entry): Promise<SessionFacts> {
+  async #close(entry: Entry): Promise<SessionFacts> {
     if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id);
     this.#byDigest.delete(entry.digest.toString('hex'));
-    return entry.session.close();
+    const facts = await entry.session.close();
+    await this.#onClosed(entry.session.rollout);
+    return facts;
   }
 }
 

@@ -21,7 +21,7 @@ export function serveCommand(): Command {
     .option('--threads <n>', 'threads of the engine', wholeNumber, 2)
     .option(
       '--model-map <name=to>',
-      'policy or refuse for a requested name, * for others; may be repeated',
+      'policy, untrained, refuse or http://host/v1#model for a requested name, * for others; may be repeated',
       collect,
       [],
     );
@@ -31,6 +31,7 @@ export function serveCommand(): Command {
       {
         ...accessOf(options, process.env),
         ...{ model, temperature, seed, threads, modelMap },
+        upstreamKey: process.env['ESPALIER_UPSTREAM_KEY'] || null,
         run: run ?? null,
         maxTokens: maxTokens ?? null,
         learn: options.learn ? learnOptions(options) : null,

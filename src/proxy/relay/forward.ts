@@ -16,6 +16,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
 import { messageOf } from '../../core/errors.ts';
 import { Refusal } from '../../dialects/refusal.ts';
 import { Copy, type CopyBudget } from './copy.ts';
@@ -24,11 +25,12 @@ import { passed, type Upstream } from './headers.ts';
 export interface ForwardOptions {
   readonly upstream: Upstream;
   readonly agent: HttpAgent | HttpsAgent;
+  readonly method: string;
   /** Of the request, after the upstream's base. */
   readonly path: string;
   /** Name, value, name, value, ... */
   readonly headers: readonly string[];
-  readonly request: IncomingMessage;
+  readonly body: Readable;
   readonly response: ServerResponse;
   readonly budget: CopyBudget;
   readonly copyLimitBytes: number;
@@ -50,7 +52,7 @@ export function agentFor(upstream: Upstream): HttpAgent | HttpsAgent {
 
 /** Resolves when the reply has ended, however. Rejects with Refusal: 502 when there was none, 499 without a client. */
 export function forward(options: ForwardOptions): Promise<Exchange> {
-  const { request, response } = options;
+  const { body, response } = options;
   const sent = new Copy(options.budget, options.copyLimitBytes);
   const received = new Copy(options.budget, options.copyLimitBytes);
   return new Promise((resolve, reject) => {
@@ -58,11 +60,11 @@ export function forward(options: ForwardOptions): Promise<Exchange> {
     let reply: IncomingMessage | null = null;
     let isSettled = false;
 
-    request.on('data', (chunk: Buffer) => {
+    body.on('data', (chunk: Buffer) => {
       sent.add(chunk);
-      if (!call.write(chunk)) request.pause();
+      if (!call.write(chunk)) body.pause();
     });
-    request.on('end', () => call.end());
+    body.on('end', () => call.end());
     response.on('close', () => {
       if (response.writableFinished) return;
       call.destroy();
@@ -72,7 +74,7 @@ export function forward(options: ForwardOptions): Promise<Exchange> {
 
     function start(): ClientRequest {
       const next = open(options);
-      next.on('drain', () => request.resume());
+      next.on('drain', () => body.resume());
       next.on('response', (given) => {
         reply = given;
         pass(given);
@@ -89,8 +91,8 @@ export function forward(options: ForwardOptions): Promise<Exchange> {
     function again(chunks: readonly Buffer[]): void {
       call = start();
       for (const chunk of chunks) call.write(chunk);
-      if (request.readableEnded) call.end();
-      else request.resume();
+      if (body.readableEnded) call.end();
+      else body.resume();
     }
 
     function pass(given: IncomingMessage): void {
@@ -129,13 +131,13 @@ export function forward(options: ForwardOptions): Promise<Exchange> {
   });
 }
 
-function open({ upstream, agent, path, headers, request, connectTimeoutMs }: ForwardOptions): ClientRequest {
+function open({ upstream, agent, method, path, headers, connectTimeoutMs }: ForwardOptions): ClientRequest {
   const { url } = upstream;
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const call = send({
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? undefined : url.port,
-    method: request.method,
+    method,
     path: `${upstream.base}${path}`,
     headers: ['Host', url.host, ...headers],
     agent,

@@ -28,6 +28,11 @@ function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
 }
 
+/** The header that carries an upstream's key, name and value, for a path such as `/v1/messages`. */
+export function keyHeader(path: string, key: string): [string, string] {
+  return path.startsWith('/v1/messages') ? ['x-api-key', key] : ['Authorization', `Bearer ${key}`];
+}
+
 export interface Upstream {
   /** `https://api.example.com` */
   readonly origin: string;

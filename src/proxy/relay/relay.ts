@@ -22,7 +22,7 @@ import { type Metrics, metricsPath } from '../metrics.ts';
 import { isSessionsPath, type SessionsApi } from '../sessions-api.ts';
 import { CopyBudget } from './copy.ts';
 import { agentFor, forward } from './forward.ts';
-import { authHeaders, passed, type Upstream } from './headers.ts';
+import { authHeaders, keyHeader, passed, type Upstream } from './headers.ts';
 import { formatOf } from './read-exchange.ts';
 import { RelaySessions } from './relay-sessions.ts';
 
@@ -138,8 +138,9 @@ async function relay(
     upstream: edge.upstream,
     agent: edge.agent,
     path,
+    method: request.method ?? 'GET',
     headers: headersFor(edge, path, request, own),
-    request,
+    body: request,
     response,
     budget: edge.budget,
     copyLimitBytes: format === null ? 0 : (edge.copyLimitBytes ?? 64 << 20),
@@ -155,10 +156,7 @@ function headersFor(edge: Edge, path: string, request: IncomingMessage, own: Rea
   const left = new Set(['host', ...(upstreamKey === null ? own : authHeaders)]);
   const kept = passed(request.rawHeaders, left);
   if (request.headers['transfer-encoding'] !== undefined) kept.push('Transfer-Encoding', 'chunked');
-  if (upstreamKey === null) return kept;
-  return path.startsWith('/v1/messages')
-    ? [...kept, 'x-api-key', upstreamKey]
-    : [...kept, 'Authorization', `Bearer ${upstreamKey}`];
+  return upstreamKey === null ? kept : [...kept, ...keyHeader(path, upstreamKey)];
 }
 
 function sendFailure(response: ServerResponse, path: string, refusal: Refusal): void {

@@ -43,8 +43,9 @@ export async function relayUpstream(options: RelayUpstreamOptions, output: Serve
     journal,
     clock: systemClock,
     modelName: null,
-    open: async (rollout, { temperature, maxTokensPerTurn }) => {
-      const given = temperature !== null ? 'temperature' : maxTokensPerTurn !== null ? 'maxTokensPerTurn' : null;
+    open: async (rollout, { temperature, maxTokensPerTurn, models }) => {
+      const samples = temperature !== null ? 'temperature' : maxTokensPerTurn !== null ? 'maxTokensPerTurn' : null;
+      const given = samples ?? (models.length > 0 ? 'models' : null);
       if (given !== null) throw new Refusal(400, `The upstream samples: leave '${given}' out.`, { param: given });
       return (relay as RelayServer).sessions.open(rollout);
     },

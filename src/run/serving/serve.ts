@@ -9,13 +9,14 @@
 import { once } from 'node:events';
 import { relative } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
-import { EspalierError } from '../../core/errors.ts';
+import { EspalierError, messageOf } from '../../core/errors.ts';
 import { policyVersion, type RolloutId } from '../../core/ids.ts';
 import { seedOf } from '../../core/random.ts';
 import { invalid } from '../../dialects/json-reader.ts';
 import { createEngineHost } from '../../host/engine-host.ts';
 import { newKey } from '../../proxy/access.ts';
 import { Metrics } from '../../proxy/metrics.ts';
+import { ModelMap } from '../../proxy/model-map.ts';
 import { createProxy, type ProxyServer } from '../../proxy/proxy.ts';
 import { SessionsApi } from '../../proxy/sessions-api.ts';
 import { loadRenderer } from '../../tokens/load.ts';
@@ -26,7 +27,6 @@ import { policyName } from '../options.ts';
 import { type AccessOptions, readyLine, serverAccess } from './access.ts';
 import { defaultSession, nextDefaultRollout } from './default-session.ts';
 import { claimFolder, findServingFolder, latestCheckpoint } from './folder.ts';
-import { modelMap } from './model-map.ts';
 import { type LearnOptions, OnlineLearner } from './online-learner.ts';
 import { revivingSampler } from './reviving-sampler.ts';
 
@@ -40,6 +40,8 @@ export interface ServeOptions extends AccessOptions {
   readonly seed: number;
   readonly threads: number;
   readonly modelMap: readonly string[];
+  /** Sent to the upstreams of the map; null sends none. */
+  readonly upstreamKey: string | null;
   /** Learn from the rewards of finished sessions; null serves fixed weights. */
   readonly learn: LearnOptions | null;
 }
@@ -58,7 +60,7 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   using interrupt = onInterrupt();
   const access = serverAccess(options);
   const metrics = new Metrics(access.adminKey);
-  const servesModel = modelMap(options.modelMap);
+  const models = ModelMap.of(options.modelMap);
   if (options.learn !== null && options.temperature !== 1) throw learnsAtOne(`--temperature ${options.temperature}`);
   const folder = findServingFolder('serve', options.run);
   const model = modelFolder(options.model);
@@ -98,15 +100,17 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
     clock: systemClock,
     modelName: policyName,
     onFinished: (session) => learner?.finished(session),
-    open: async (rollout, { temperature, maxTokensPerTurn }) => {
+    open: async (rollout, { temperature, maxTokensPerTurn, models: own }) => {
       if (learner !== null && (temperature ?? 1) !== 1) {
         throw invalid('temperature', learnsAtOne(`temperature ${temperature}`).message, 'unsupported_value');
       }
       const settings = sampling(rollout);
+      const narrowed = own.length > 0 ? narrow(models, own) : null;
       return (proxy as ProxyServer).sessions.open(rollout, {
         ...settings,
         ...(temperature !== null && { temperature }),
         ...(maxTokensPerTurn !== null && { maxTokensPerTurn }),
+        ...(narrowed !== null && { models: narrowed }),
       });
     },
   });
@@ -114,8 +118,8 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const onFailure = (failure: EspalierError): void => output.tell(failure.message);
   proxy = parts.adopt(
     await createProxy({
-      ...{ sampler, renderer, journal, modelName: policyName, servesModel, sessionsApi, metrics },
-      ...{ host, port, allowedHosts, onFailure },
+      ...{ sampler, renderer, journal, modelName: policyName, models, sessionsApi, metrics },
+      ...{ host, port, allowedHosts, onFailure, upstreamKey: options.upstreamKey },
     }),
     (it) => it.close(),
   );
@@ -136,6 +140,15 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
     `${journal.index.turnCount} turns recorded (${facts.turns} of the default session); read them with: ` +
       `espalier inspect ${run}`,
   );
+}
+
+/** Throws Refusal. */
+function narrow(models: ModelMap, entries: readonly string[]): ModelMap {
+  try {
+    return models.with(entries);
+  } catch (cause) {
+    throw invalid('models', messageOf(cause).replace(/^--model-map /, 'models: '), 'invalid_value');
+  }
 }
 
 function learnsAtOne(what: string): EspalierError {

@@ -6,7 +6,6 @@ import { policyVersion } from '../../core/ids.ts';
 import type { GenerateEvent, GenerateRequest } from '../../engine/engine.ts';
 import { type AccessOptions, readyLine, serverAccess } from './access.ts';
 import { claimFolder, findServingFolder, servingConfig } from './folder.ts';
-import { modelMap } from './model-map.ts';
 import { revivingSampler } from './reviving-sampler.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-serving-'));
@@ -40,16 +39,6 @@ describe('who may use a server', () => {
       'listening: http://x/v1  key: esp-a  admin: esp-b',
     );
     expect(readyLine('http://x/v1', { key: null, admin: null })).toBe('listening: http://x/v1');
-  });
-});
-
-describe('a model map', () => {
-  it('takes every name for the policy unless it is told otherwise', () => {
-    const open = modelMap(['gpt-0=refuse', 'a=b=policy']);
-    expect(['gpt-0', 'gpt-1', 'a=b'].map(open)).toEqual([false, true, true]);
-    const closed = modelMap(['policy=policy', '*=refuse']);
-    expect(['policy', 'gpt-1'].map(closed)).toEqual([true, false]);
-    expect(() => modelMap(['a=upstream'])).toThrow('--model-map a=upstream: write it as');
   });
 });
 
