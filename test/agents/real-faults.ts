@@ -20,12 +20,20 @@ export type FaultName = (typeof faultNames)[number];
 /** As long as agents were seen to wait in silence is 240 s and more; some count comments, and some do not. */
 const stallMs = 30_000;
 
+const answersUnder: Partial<Record<FaultName, RegExp>> = {
+  drop: / broken$/,
+  failure: / (broken|502)$/,
+  overload: / 429$/,
+};
+
 interface StartedFault extends AsyncDisposable {
   readonly sampler: Sampler;
   readonly proxy: Partial<ProxyOptions>;
   /** The agent's address, given the session's. */
   wired(baseUrl: string): Promise<string>;
   happened(): boolean;
+  /** What agents are answered by right, beside what they are without it. */
+  readonly answers: RegExp;
 }
 
 export async function startFault(
@@ -65,6 +73,7 @@ export async function startFault(
       wire = await startCutWire(origin, 'in mid-reply', isSecond);
       return baseUrl.replace(origin, wire.origin);
     },
+    answers: answersUnder[name] ?? /^$/,
     happened: () => happened || refusals >= 2 || (wire?.cuts ?? 0) > 0,
     [Symbol.asyncDispose]: async () => {
       await wire?.close();

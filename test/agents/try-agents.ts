@@ -155,7 +155,8 @@ async function attemptIn(
   must(facts.turns >= replies.length, `the script has ${replies.length} replies`);
   for (const cause of causes) must(kind.breaks?.includes(cause) === true, `a break that is not the agent's: ${cause}`);
   for (const answer of answers) {
-    must(/ [23]\d\d$/.test(answer) || kind.refusals?.includes(answer) === true, `answered: ${answer}`);
+    const isRight = / [23]\d\d$/.test(answer) || kind.refusals?.includes(answer) === true;
+    must(isRight || broken.answers.test(answer), `answered: ${answer}`);
   }
   must(broken.happened(), `there was no ${fault}`);
   must(changed, 'the file is not as the edit leaves it');
