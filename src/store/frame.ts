@@ -4,12 +4,17 @@
  * | offset | bytes | field |
  * |---|---|---|
  * | 0 | 2 | magic 0xE59A |
- * | 2 | 1 | format version, 1 |
+ * | 2 | 1 | format version, 2 |
  * | 3 | 1 | kind |
  * | 4 | 4 | length of the payload |
  * | 8 | 4 | writer |
- * | 12 | 8 | sequence: 0, 1, ... without a gap in a writer's chain |
+ * | 12 | 6 | sequence: 0, 1, ... without a gap in a writer's chain |
+ * | 18 | 2 | place: how many frames stand before it in the same write |
  * | 20 | 4 | CRC-32C of header bytes 0 to 19 and the payload |
+ *
+ * A write is synced before the next one begins. So a whole frame proves that all frames before its write were durable,
+ * and nothing of those in its write: that is how a torn write is told from damage. Version 1 had no place; its two bytes
+ * are 0, so that each of its frames counts as a write of its own.
  *
  * Nothing here knows what a payload means.
  */
@@ -17,7 +22,10 @@ import { crc32c } from './crc32c.ts';
 
 export const headerBytes = 24;
 const magic = 0xe59a;
-const formatVersion = 1;
+const formatVersion = 2;
+const oldestVersion = 1;
+/** Frames of one write. */
+export const maxFramesAWrite = 0x10000;
 
 /** Numbers are on disk: never reuse one. */
 export const frameKinds = {
@@ -29,6 +37,7 @@ export const frameKinds = {
   batchManifest: 6,
   version: 7,
   note: 8,
+  removed: 9,
 } as const;
 export type FrameKind = keyof typeof frameKinds;
 
@@ -39,6 +48,8 @@ const kindOfNumber = new Map(
 export interface Frame {
   readonly writer: number;
   readonly sequence: number;
+  /** Frames before it in the same write. */
+  readonly place: number;
   readonly kind: FrameKind;
   /** A view into a whole segment: copy what is kept. */
   readonly payload: Uint8Array;
@@ -47,8 +58,7 @@ export interface Frame {
 /** `parts` are written one after the other as the payload. */
 export function encodeFrame(
   kind: FrameKind,
-  writer: number,
-  sequence: number,
+  { writer, sequence, place }: Pick<Frame, 'writer' | 'sequence' | 'place'>,
   parts: readonly Uint8Array[],
 ): Uint8Array {
   let length = 0;
@@ -60,7 +70,9 @@ export function encodeFrame(
   view.setUint8(3, frameKinds[kind]);
   view.setUint32(4, length, true);
   view.setUint32(8, writer, true);
-  view.setBigUint64(12, BigInt(sequence), true);
+  view.setUint32(12, sequence, true);
+  view.setUint16(16, sequence / 2 ** 32, true);
+  view.setUint16(18, place, true);
   let offset = headerBytes;
   for (const part of parts) {
     bytes.set(part, offset);
@@ -85,7 +97,7 @@ export function decodeFrame(bytes: Uint8Array, offset: number): DecodedFrame {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, headerBytes);
   if (view.getUint16(0, true) !== magic) return broken('no frame begins here');
   const version = view.getUint8(2);
-  if (version !== formatVersion) return broken(`format version ${version} is unknown`);
+  if (version < oldestVersion || version > formatVersion) return broken(`format version ${version} is unknown`);
   const kind = kindOfNumber.get(view.getUint8(3));
   if (kind === undefined) return broken(`frame kind ${view.getUint8(3)} is unknown`);
   const length = view.getUint32(4, true);
@@ -93,16 +105,18 @@ export function decodeFrame(bytes: Uint8Array, offset: number): DecodedFrame {
   const end = offset + headerBytes + length;
   if (checksum(bytes.subarray(offset, end)) !== view.getUint32(20, true)) return broken('the checksum differs');
   const payload = bytes.subarray(offset + headerBytes, end);
-  const sequence = Number(view.getBigUint64(12, true));
-  return { status: 'frame', frame: { writer: view.getUint32(8, true), sequence, kind, payload }, end };
+  const sequence = view.getUint32(12, true) + view.getUint16(16, true) * 2 ** 32;
+  const place = view.getUint16(18, true);
+  return { status: 'frame', frame: { writer: view.getUint32(8, true), sequence, place, kind, payload }, end };
 }
 
 const broken = (reason: string): DecodedFrame => ({ status: 'broken', reason });
 
-/** Offset of the first whole frame at or after `from`, or null. For telling a torn tail from damage in the middle. */
-export function findFrame(bytes: Uint8Array, from: number): number | null {
+/** Whole frames that begin at or after `from`, whatever stands between them. */
+export function* findFrames(bytes: Uint8Array, from: number): Generator<Frame> {
   for (let offset = bytes.indexOf(magic & 0xff, from); offset >= 0; offset = bytes.indexOf(magic & 0xff, offset + 1)) {
-    if (bytes[offset + 1] === magic >> 8 && decodeFrame(bytes, offset).status === 'frame') return offset;
+    if (bytes[offset + 1] !== magic >> 8) continue;
+    const decoded = decodeFrame(bytes, offset);
+    if (decoded.status === 'frame') yield decoded.frame;
   }
-  return null;
 }

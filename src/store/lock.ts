@@ -5,10 +5,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { EspalierError } from '../core/errors.ts';
-
-export interface DirectoryLock {
-  release(): void;
-}
+import type { DirectoryLock } from './files.ts';
 
 /** Throws EspalierError('store') when another writer, in this process or another, has the directory open. */
 export function lockDirectory(directory: string): DirectoryLock {

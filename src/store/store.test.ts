@@ -1,16 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EspalierError } from '../core/errors.ts';
 import { crc32c } from './crc32c.ts';
+import { diskFiles } from './disk-files.ts';
+import type { AppendFile } from './files.ts';
 import { headerBytes } from './frame.ts';
 import { decodePayload, encodePayload } from './payload.ts';
 import { readFrames } from './reader.ts';
-import { type AppendFile, StoreWriter } from './writer.ts';
+import { StoreWriter } from './writer.ts';
 
 let directory = '';
 beforeEach(async () => {
@@ -56,7 +58,7 @@ describe('a store', () => {
   it('shares one sync among the appends that wait', async () => {
     let syncs = 0;
     const file: AppendFile = { append: async () => {}, sync: async () => void syncs++, close: async () => {} };
-    const store = await StoreWriter.open(directory, { openFile: async () => file });
+    const store = await StoreWriter.open(directory, { files: { ...diskFiles, open: async () => file } });
     await Promise.all(Array.from({ length: 500 }, () => store.append('turn', bytes('x'))));
     expect(syncs).toBeLessThanOrEqual(2);
     await store.close();
@@ -90,7 +92,54 @@ describe('a store', () => {
   });
 });
 
+describe('a store of format 1', () => {
+  const fixture = new URL('../../test/fixtures/store-format-1/', import.meta.url).pathname;
+  const payloads = async (from: string) => {
+    const seen: unknown[] = [];
+    for await (const { sequence, kind, payload } of readFrames(from)) {
+      const { fields, arrays } = decodePayload(payload);
+      seen.push([sequence, kind, fields, arrays]);
+    }
+    return seen;
+  };
+  const recorded = [
+    [0, 'session', { rollout: 'batch/0/group/0/rollout/0', trainable: true }, {}],
+    [1, 'turn', { index: 0 }, { tail: Int32Array.of(1, 2, 3), behaviorLogprobs: Float32Array.of(-0.5, -1.25) }],
+    [2, 'note', { note: { about: 'a fixture' } }, {}],
+  ];
+
+  it('is read, and appended to', async () => {
+    expect(await payloads(fixture)).toEqual(recorded);
+    await cp(fixture, directory, { recursive: true });
+    const store = await StoreWriter.open(directory);
+    expect(store.report).toEqual({ nextSequence: 3, cut: null });
+    await store.append('note', encodePayload({ fields: { more: true }, arrays: {} }));
+    await store.close();
+    expect(await payloads(directory)).toEqual([...recorded, [3, 'note', { more: true }, {}]]);
+  });
+});
+
 describe('a torn tail', () => {
+  it('may be any part of the last write, and damage before that write is still damage', async () => {
+    const store = await StoreWriter.open(directory);
+    await store.append('note', bytes('alone'));
+    await Promise.all(['first', 'second', 'third'].map((text) => store.append('note', bytes(text))));
+    await store.close();
+    const path = join(directory, (await segments())[0] as string);
+    const whole = await readFile(path);
+    const broken = async (at: number) => {
+      const copy = Buffer.from(whole);
+      copy[at] = (copy[at] as number) ^ 1;
+      await writeFile(path, copy);
+      return contents();
+    };
+    const second = 2 * (headerBytes + 5);
+    // The frames behind it were never synced without it.
+    expect(await broken(second + headerBytes)).toEqual(['0 note alone', '1 note first']);
+    expect(await broken(headerBytes + 5 + headerBytes)).toEqual(['0 note alone']);
+    await expect(broken(headerBytes)).rejects.toThrow(`${path} is damaged at byte 0`);
+  });
+
   it('is cut at whatever byte it was torn, and the chain goes on', async () => {
     const store = await StoreWriter.open(directory);
     for (const text of ['first', 'second', 'third']) await store.append('note', bytes(text));
@@ -168,7 +217,7 @@ describe('a disk that fails', () => {
       },
       close: async () => {},
     };
-    const store = await StoreWriter.open(directory, { openFile: async () => file });
+    const store = await StoreWriter.open(directory, { files: { ...diskFiles, open: async () => file } });
     await store.append('turn', bytes('durable'));
     broken = true;
     const results = await Promise.allSettled([store.append('turn', bytes('a')), store.append('turn', bytes('b'))]);

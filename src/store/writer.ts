@@ -1,36 +1,41 @@
 /**
  * The appending end of a store directory.
  *
- * Not a database: no index, no update, no delete. Views are built by whoever reads.
+ * Not a database: no index and no update; frames leave only by remove(). Views are built by whoever reads.
  *
  * Invariants:
  * 1. append() resolves only when its frame, and every frame before it, is durable (written and fdatasync'ed, and the
  *    segment's directory entry too).
  * 2. Appends of one tick, and those that come while a sync is under way, share one write and one sync.
- * 3. After a failed write or sync nothing more is accepted, since what is on disk is unknown until the next opening.
- * 4. Sequences continue the chain that was found; a torn tail is cut before the first append, and reported.
+ * 3. After a failed write or sync nothing is accepted until ready() has cut what failed. Frames that were refused are
+ *    then gone, and their sequence numbers are given again.
+ * 4. Sequences continue the chain that was found; a torn tail is cut before the first append, and reported. What was
+ *    found is synced first, since a writer that was killed may have left it to the page cache.
  */
-import { type FileHandle, mkdir, open, readFile, truncate } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { EspalierError, messageOf } from '../core/errors.ts';
-import { encodeFrame, type FrameKind } from './frame.ts';
-import { type DirectoryLock, lockDirectory } from './lock.ts';
-import { framesOf, listSegments, type SegmentEnd, type SegmentName, segmentPath } from './segment.ts';
-
-/** What the writer needs of a file that it appends to. Tests give one that fails. */
-export interface AppendFile {
-  /** Writes all of `bytes` at the end. */
-  append(bytes: Uint8Array): Promise<void>;
-  sync(): Promise<void>;
-  close(): Promise<void>;
-}
+import { EspalierError } from '../core/errors.ts';
+import { diskFailure, isPassing } from './disk-failure.ts';
+import { diskFiles } from './disk-files.ts';
+import { type AppendFile, type DirectoryLock, errorCode, type StoreFiles } from './files.ts';
+import { encodeFrame, type FrameKind, maxFramesAWrite } from './frame.ts';
+import { finishReplacement, replaceSegments } from './replacement.ts';
+import { type Condemned, type Removal, rewritten } from './rewrite.ts';
+import {
+  framesOf,
+  listSegments,
+  type RemovalReason,
+  type SegmentEnd,
+  type SegmentName,
+  segmentFile,
+  segmentPath,
+} from './segment.ts';
 
 export interface StoreOptions {
   /** Number of this writer's chain. Default 1. */
   readonly writer?: number;
   /** A segment that has reached this size is followed by a new one. Default 32 MiB. */
   readonly segmentBytes?: number;
-  readonly openFile?: (path: string) => Promise<AppendFile>;
+  /** Default: the real ones. */
+  readonly files?: StoreFiles;
 }
 
 /** What opening found. */
@@ -52,10 +57,13 @@ interface Pending {
   readonly reject: (failure: EspalierError) => void;
 }
 
+/** The segment that is appended to. */
 interface Segment {
   readonly path: string;
-  readonly file: AppendFile;
+  /** Durable bytes; what the file has beyond them was refused. */
   size: number;
+  /** null until it is first written, and after a failure. */
+  file: AppendFile | null;
 }
 
 export class StoreWriter {
@@ -63,23 +71,33 @@ export class StoreWriter {
   readonly report: OpenReport;
   readonly #writer: number;
   readonly #segmentBytes: number;
-  readonly #openFile: (path: string) => Promise<AppendFile>;
+  readonly #files: StoreFiles;
   readonly #lock: DirectoryLock;
-  #segment: Segment | null = null;
+  #segment: Segment | null;
   #nextSequence: number;
+  #durableSequence: number;
   #pending: Pending[] = [];
   #flushing: Promise<void> | null = null;
   #failure: EspalierError | null = null;
+  #recovering: Promise<void> | null = null;
   #closed = false;
 
-  private constructor(directory: string, report: OpenReport, lock: DirectoryLock, options: StoreOptions) {
+  private constructor(
+    directory: string,
+    report: OpenReport,
+    last: Segment | null,
+    lock: DirectoryLock,
+    options: StoreOptions,
+  ) {
     this.directory = directory;
     this.report = report;
+    this.#segment = last;
     this.#lock = lock;
     this.#writer = options.writer ?? 1;
     this.#segmentBytes = options.segmentBytes ?? 32 << 20;
-    this.#openFile = options.openFile ?? openAppendFile;
+    this.#files = options.files ?? diskFiles;
     this.#nextSequence = report.nextSequence;
+    this.#durableSequence = report.nextSequence;
   }
 
   /**
@@ -87,42 +105,63 @@ export class StoreWriter {
    * something but the tail is damaged, or when it cannot be written.
    */
   static async open(directory: string, options: StoreOptions = {}): Promise<StoreWriter> {
-    await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
-      throw storeFailure(`cannot create ${directory}`, cause);
+    const files = options.files ?? diskFiles;
+    await files.makeDirectory(directory).catch((cause: unknown) => {
+      throw diskFailure(`cannot create ${directory}`, cause);
     });
-    await syncDirectory(dirname(directory));
-    const lock = lockDirectory(directory);
+    const lock = files.lock(directory);
     try {
-      const chain = (await listSegments(directory)).filter((segment) => segment.writer === (options.writer ?? 1));
-      const last = chain.at(-1);
-      if (last === undefined) return new StoreWriter(directory, { nextSequence: 0, cut: null }, lock, options);
-      const { end, bytes } = await endOf(last);
-      if (end.torn !== null) await cutTail(last.path, end.offset);
+      await finishReplacement(files, directory);
+      const segments = await listSegments(files, directory);
+      const last = segments.filter(({ writer }) => writer === (options.writer ?? 1)).at(-1);
+      if (last === undefined) return new StoreWriter(directory, { nextSequence: 0, cut: null }, null, lock, options);
+      const { end, bytes } = await endOf(files, last);
+      // Also without a torn tail: what is there may not have been synced.
+      await files.truncate(last.path, end.offset);
       const cut =
         end.torn === null ? null : { path: last.path, offset: end.offset, bytes: bytes - end.offset, reason: end.torn };
-      const store = new StoreWriter(directory, { nextSequence: end.nextSequence, cut }, lock, options);
-      store.#segment = { path: last.path, file: await store.#openFile(last.path), size: end.offset };
-      return store;
+      const report = { nextSequence: end.nextSequence, cut };
+      const segment = { path: last.path, size: end.offset, file: null };
+      return new StoreWriter(directory, report, segment, lock, options);
     } catch (failure) {
       lock.release();
-      throw failure instanceof EspalierError ? failure : storeFailure(`cannot open ${directory}`, failure);
+      throw failure instanceof EspalierError ? failure : diskFailure(`cannot open ${directory}`, failure);
     }
   }
 
   /**
    * Resolves with the frame's sequence when it is durable. `parts` are joined to one payload and copied at once.
    *
-   * Rejects with EspalierError('store'); from then on every append does.
+   * Rejects with EspalierError('store'); from then on every append does, until ready() has resolved.
    */
   append(kind: FrameKind, ...parts: readonly Uint8Array[]): Promise<number> {
     if (this.#closed) return Promise.reject(new EspalierError('store', `${this.directory} is closed`));
     if (this.#failure !== null) return Promise.reject(this.#failure);
     const sequence = this.#nextSequence++;
-    const bytes = encodeFrame(kind, this.#writer, sequence, parts);
+    const place = this.#pending.length % maxFramesAWrite;
+    const bytes = encodeFrame(kind, { writer: this.#writer, sequence, place }, parts);
     return new Promise((resolve, reject) => {
       this.#pending.push({ sequence, bytes, resolve, reject });
       this.#flushing ??= this.#flush();
     });
+  }
+
+  /** Why nothing is accepted, or null. */
+  get failure(): EspalierError | null {
+    return this.#failure;
+  }
+
+  /**
+   * Resolves when appends are accepted; after a failure that can pass (a full disk, one that is read-only) it looks
+   * whether it has. Rejects with the failure that is still there.
+   */
+  async ready(): Promise<void> {
+    if (this.#failure === null) return;
+    if (this.#closed || !isPassing(this.#failure.cause)) throw this.#failure;
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = null;
+    });
+    await this.#recovering;
   }
 
   /** Waits for what was appended, then gives the directory back. */
@@ -131,91 +170,132 @@ export class StoreWriter {
     this.#closed = true;
     try {
       await this.#flushing;
-      await this.#segment?.file.close();
+      await this.#recovering?.catch(() => {});
+      await this.#segment?.file?.close();
     } finally {
       this.#lock.release();
     }
   }
 
+  /**
+   * Removes frames from all segments, those of other writers too: all of them or, when it rejects, perhaps none. Nobody
+   * may append until it has resolved.
+   */
+  async remove(condemned: Condemned, why: RemovalReason): Promise<Removal> {
+    await this.ready();
+    await this.#flushing;
+    await this.#segment?.file?.close();
+    // The next append begins a segment of its own: its name is the sequence that comes next.
+    this.#segment = null;
+    const removal = { frames: 0, bytes: 0, segments: 0 };
+    const [files, directory] = [this.#files, this.directory];
+    const contents = async function* (): AsyncGenerator<readonly [string, Uint8Array]> {
+      const segments = await listSegments(files, directory);
+      for (const [i, segment] of segments.entries()) {
+        const bytes = await files.read(segment.path);
+        const last = segments[i + 1]?.writer !== segment.writer;
+        const result = rewritten(bytes, segment, last, condemned, why);
+        if (result === null) continue;
+        removal.frames += result.frames;
+        removal.bytes += bytes.length - result.bytes.length;
+        removal.segments++;
+        yield [segmentFile(segment), result.bytes];
+      }
+    };
+    try {
+      await replaceSegments(files, directory, contents());
+    } catch (failure) {
+      // Begun, it is ended now or at the next opening; else its traces are in the way of nobody.
+      await finishReplacement(files, directory).catch(() => {});
+      throw failure instanceof EspalierError ? failure : diskFailure(`cannot rewrite ${directory}`, failure);
+    }
+    return removal;
+  }
+
   async #flush(): Promise<void> {
-    // Later appends of this tick belong to the first batch.
+    // Later appends of this tick belong to the first write.
     await new Promise(setImmediate);
     while (this.#pending.length > 0) {
-      const batch = this.#pending;
-      this.#pending = [];
+      const frames = this.#pending.splice(0, maxFramesAWrite);
       try {
-        await this.#write(batch);
-        for (const { resolve, sequence } of batch) resolve(sequence);
+        await this.#write(frames);
+        for (const { resolve, sequence } of frames) resolve(sequence);
       } catch (cause) {
-        this.#failure = storeFailure(`cannot write ${this.#segment?.path ?? this.directory}`, cause);
-        for (const { reject } of [...batch, ...this.#pending]) reject(this.#failure);
+        this.#failure = diskFailure(`cannot write ${this.#segment?.path ?? this.directory}`, cause);
+        for (const { reject } of [...frames, ...this.#pending]) reject(this.#failure);
         this.#pending = [];
       }
     }
     this.#flushing = null;
   }
 
-  async #write(batch: readonly Pending[]): Promise<void> {
-    const segment = await this.#segmentFor(batch[0]?.sequence ?? this.#nextSequence);
-    const bytes =
-      batch.length === 1 ? (batch[0] as Pending).bytes : Buffer.concat(batch.map((pending) => pending.bytes));
+  async #write(frames: readonly Pending[]): Promise<void> {
+    const first = (frames[0] as Pending).sequence;
+    const segment = await this.#segmentFor(first);
+    const bytes = frames.length === 1 ? (frames[0] as Pending).bytes : Buffer.concat(frames.map((each) => each.bytes));
+    segment.file ??= await this.#openSegment(segment.path);
     await segment.file.append(bytes);
     await segment.file.sync();
     segment.size += bytes.length;
+    this.#durableSequence = first + frames.length;
   }
 
   async #segmentFor(sequence: number): Promise<Segment> {
     if (this.#segment !== null && this.#segment.size < this.#segmentBytes) return this.#segment;
-    await this.#segment?.file.close();
-    const path = segmentPath(this.directory, this.#writer, sequence);
-    this.#segment = { path, file: await this.#openFile(path), size: 0 };
-    await syncDirectory(this.directory);
+    await this.#segment?.file?.close();
+    this.#segment = this.#newSegment(sequence);
     return this.#segment;
+  }
+
+  #newSegment(sequence: number): Segment {
+    return { path: segmentPath(this.directory, this.#writer, sequence), size: 0, file: null };
+  }
+
+  async #openSegment(path: string): Promise<AppendFile> {
+    const file = await this.#files.open(path);
+    await this.#files.syncDirectory(this.directory).catch(async (failure: unknown) => {
+      await file.close();
+      throw failure;
+    });
+    return file;
+  }
+
+  /** Back to the last acknowledged frame, if the disk takes something behind it. */
+  async #recover(): Promise<void> {
+    const segment = this.#segment ?? this.#newSegment(this.#durableSequence);
+    try {
+      // Closing may tell once more of the write that failed.
+      await segment.file?.close().catch(() => {});
+      segment.file = null;
+      await this.#cut(segment);
+      segment.file = await this.#openSegment(segment.path);
+      await segment.file.append(new Uint8Array(probeBytes));
+      await segment.file.sync();
+      await this.#cut(segment);
+    } catch (cause) {
+      this.#failure = diskFailure(`cannot write ${segment.path}`, cause);
+      throw this.#failure;
+    }
+    this.#segment = segment;
+    this.#nextSequence = this.#durableSequence;
+    this.#failure = null;
+  }
+
+  async #cut({ path, size }: Segment): Promise<void> {
+    await this.#files.truncate(path, size).catch((cause: unknown) => {
+      if (size > 0 || errorCode(cause) !== 'ENOENT') throw cause;
+    });
   }
 }
 
-async function endOf(segment: SegmentName): Promise<{ end: SegmentEnd; bytes: number }> {
-  const bytes = await readFile(segment.path);
+/** Room that a disk must have before anything is accepted again: a full disk lets a file be cut, and takes no turn. */
+const probeBytes = 64 << 10;
+
+async function endOf(files: StoreFiles, segment: SegmentName): Promise<{ end: SegmentEnd; bytes: number }> {
+  const bytes = await files.read(segment.path);
   const frames = framesOf(bytes, segment, true);
   for (;;) {
     const step = frames.next();
     if (step.done) return { end: step.value, bytes: bytes.length };
   }
-}
-
-async function cutTail(path: string, offset: number): Promise<void> {
-  await truncate(path, offset);
-  const file = await open(path, 'r+');
-  await file.sync().finally(() => file.close());
-}
-
-async function openAppendFile(path: string): Promise<AppendFile> {
-  const handle = await open(path, 'a');
-  return {
-    append: (bytes) => appendAll(handle, bytes),
-    sync: () => handle.datasync(),
-    close: () => handle.close(),
-  };
-}
-
-async function appendAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  await directory.sync().finally(() => directory.close());
-}
-
-function storeFailure(what: string, cause: unknown): EspalierError {
-  const code = (cause as NodeJS.ErrnoException | null)?.code;
-  const wayOut =
-    code === 'ENOSPC' || code === 'EDQUOT'
-      ? 'the disk is full; free space, then resume the run'
-      : code === 'EROFS' || code === 'EACCES' || code === 'EPERM'
-        ? 'the place is not writable; choose another run directory'
-        : 'nothing after the last acknowledged record is kept; resume the run when the disk works';
-  return new EspalierError('store', `${what}: ${messageOf(cause)}: ${wayOut}`, { cause });
 }

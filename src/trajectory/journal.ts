@@ -6,10 +6,18 @@
  * 2. A message is written once a run, before the first turn that names it.
  */
 import { join } from 'node:path';
+import type { EspalierError } from '../core/errors.ts';
 import { readFrames } from '../store/reader.ts';
 import { type OpenReport, type StoreOptions, StoreWriter } from '../store/writer.ts';
 import type { MessageBlock } from './canonical.ts';
-import { decodeRecord, encodeRecord, type MessageRecord, type RunRecord, type TurnRecord } from './records.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  type MessageRecord,
+  type RunRecord,
+  type SessionRecord,
+  type TurnRecord,
+} from './records.ts';
 import { RunIndex, type RunIndexOptions } from './run-index.ts';
 
 /** Where a run directory keeps its records. */
@@ -47,7 +55,8 @@ export class Journal {
     const store = await StoreWriter.open(storeDirectory(runDirectory), options);
     try {
       const index = new RunIndex({ bodies: options.bodies ?? false });
-      for await (const frame of readFrames(store.directory)) index.apply(decodeRecord(frame.kind, frame.payload));
+      for await (const frame of readFrames(store.directory, options.files))
+        index.apply(decodeRecord(frame.kind, frame.payload));
       return new Journal(store, index, options.observer);
     } catch (failure) {
       await store.close();
@@ -60,9 +69,39 @@ export class Journal {
     return this.#store.report;
   }
 
+  /**
+   * Resolves when the disk takes records, and looks again whether it does after it was full. Rejects with
+   * EspalierError('store'): what is made for the record now would be made in vain.
+   */
+  ready(): Promise<void> {
+    return this.#store.ready();
+  }
+
+  /** Why nothing is recorded now, or null. */
+  get failure(): EspalierError | null {
+    return this.#store.failure;
+  }
+
   /** Resolves when the record is durable and in the index. Rejects with EspalierError('store'). */
   async append(record: PlainRecord): Promise<void> {
     await this.#send(record);
+  }
+
+  /**
+   * Writes a session down, before any turn that is sent later. What it gives resolves when that is durable; after a
+   * failure it writes it again.
+   */
+  announce(session: SessionRecord): () => Promise<void> {
+    let written: Promise<void> | null = null;
+    const write = (): Promise<void> => {
+      written ??= this.append(session).catch((failure: unknown) => {
+        written = null;
+        throw failure;
+      });
+      return written;
+    };
+    write().catch(() => undefined);
+    return write;
   }
 
   /** A turn and the message blocks that it names. Resolves when all are durable. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { groupId, rolloutId } from '../../src/core/ids.ts';
 import { upstreamOf } from '../../src/proxy/relay/headers.ts';
 import { createRelay } from '../../src/proxy/relay/relay.ts';
+import { diskFiles } from '../../src/store/disk-files.ts';
 import { Journal, storeDirectory } from '../../src/trajectory/journal.ts';
 import { readRun } from '../../src/trajectory/run-index.ts';
 import { messagesOf } from '../../src/trajectory/transcript.ts';
@@ -361,7 +362,7 @@ describe('a relay', () => {
   it('passes replies on when the disk is full, and tells what is lost', async () => {
     const where = await mkdtemp(join(tmpdir(), 'espalier-relay-'));
     const failing = { append: () => Promise.reject(new Error('ENOSPC')), sync: async () => {}, close: async () => {} };
-    const journal = await Journal.open(where, { openFile: async () => failing });
+    const journal = await Journal.open(where, { files: { ...diskFiles, open: async () => failing } });
     const lost: string[] = [];
     const full = await createRelay({
       upstream: upstreamOf(upstream.url),
