@@ -98,6 +98,8 @@ export class Session {
   readonly #closing = new AbortController();
   readonly #name: string;
   #untrained: Session | null = null;
+  /** Resolves when the session is in the record. */
+  readonly #announced: () => Promise<void>;
   #contextRefused = false;
   #replies = 0;
 
@@ -107,17 +109,9 @@ export class Session {
     this.#name = name;
     this.#options = options;
     this.#services = services;
-    // Ordered before the session's first turn; a failure of the store shows there too.
-    services.journal
-      .append({
-        type: 'session',
-        rollout,
-        temperature: options.temperature,
-        maxTokensPerTurn: options.maxTokensPerTurn,
-        seed: options.seed.toString(),
-        trainable: options.trainable,
-      })
-      .catch(() => undefined);
+    const { temperature, maxTokensPerTurn, seed, trainable } = options;
+    const settings = { temperature, maxTokensPerTurn, seed: seed.toString(), trainable };
+    this.#announced = services.journal.announce({ type: 'session', rollout, ...settings });
     const records = services.journal.index.turns(rollout);
     this.#conversation = new Conversation(services.renderer, records);
     for (const record of records) {
@@ -240,6 +234,8 @@ export class Session {
     const sampler = this.#services.sampler();
     const room = sampler.contextLength - prepared.prompt.length;
     if (room < 1) throw this.#tooLong(sampler.contextLength, prepared.prompt.length);
+    await journal.ready();
+    await this.#announced();
     const sampled = await sampleCompletion(sampler, {
       prompt: prepared.prompt,
       maxTokens: Math.min(limit, room),

@@ -109,10 +109,11 @@ export class SessionsApi {
     }
   }
 
-  /** Cancels what is open. */
+  /** Cancels what is open, and records what could not be recorded before. */
   async close(): Promise<void> {
-    const open = [...this.#sessions.values()].filter(({ end }) => end === null);
-    await Promise.all(open.map((launched) => this.#end(launched, { action: 'cancel' }, 'the server ended')));
+    const open = [...this.#sessions.values()].filter(({ ended }) => ended === null);
+    const cancel = { action: 'cancel' } as const;
+    await Promise.all(open.map((launched) => this.#end(launched, launched.end ?? cancel, 'the server ended')));
   }
 
   async #launch(body: JsonObject, host: string): Promise<string> {
@@ -178,21 +179,26 @@ export class SessionsApi {
   }
 
   #end(launched: Launched, end: End, why = 'by whoever launched the agent'): Promise<string> {
-    if (launched.ended !== null && JSON.stringify(launched.end) !== JSON.stringify(end)) {
-      const how = launched.end?.action === 'cancel' ? 'cancelled' : 'finished with another reward';
+    if (launched.end !== null && JSON.stringify(launched.end) !== JSON.stringify(end)) {
+      const how = launched.end.action === 'cancel' ? 'cancelled' : 'finished with another reward';
       throw new Refusal(409, `The session was ${how} already.`, { code: 'session_ended' });
     }
-    if (launched.ended === null) {
+    if (launched.end === null) {
       launched.end = end;
       this.#open--;
-      launched.ended = this.#record(launched, end, why);
       this.#forgetOld();
     }
+    // What could not be recorded is no answer: the same end may be asked for again.
+    launched.ended ??= this.#record(launched, end, why).catch((failure: unknown) => {
+      launched.ended = null;
+      throw failure;
+    });
     return launched.ended;
   }
 
   async #record({ rollout, group, draw, task, session, openedAt }: Launched, end: End, why: string): Promise<string> {
     const facts = await session.close();
+    await this.#options.journal.ready();
     const outcome: Outcome = end.action === 'cancel' ? { status: 'cancelled', why } : { status: 'completed' };
     await this.#options.journal.append({
       type: 'outcome',

@@ -29,6 +29,7 @@ export class RelaySession {
   readonly #journal: Journal;
   readonly #onDrop: (failure: EspalierError) => void;
   readonly #lineage = new Lineage();
+  readonly #announced: () => Promise<void>;
   #recording: Promise<void> = Promise.resolve();
   #facts: SessionFacts = {
     turns: 0,
@@ -45,6 +46,8 @@ export class RelaySession {
     this.rollout = rollout;
     this.#journal = journal;
     this.#onDrop = onDrop;
+    const unknown = { temperature: null, maxTokensPerTurn: null, seed: null };
+    this.#announced = journal.announce({ type: 'session', rollout, ...unknown, trainable: false });
   }
 
   /** Takes a call that has ended. Calls are recorded one after the other, so that a turn finds the one before it. */
@@ -72,6 +75,8 @@ export class RelaySession {
 
   async #record({ format, path, exchange, requestEncoding }: RelayedCall): Promise<void> {
     const read = await readExchange(format, exchange, requestEncoding);
+    await this.#journal.ready();
+    await this.#announced();
     if (read.type === 'none') await this.#note(path, exchange.status, read.why);
     else for (const reply of read.replies) await this.#turn(path, read.request, reply);
   }
@@ -110,9 +115,10 @@ export class RelaySession {
       wishes: request.settings,
       relay: { path, model: reply.model || request.model, usage: reply.usage, thinking: reply.thinking },
     };
+    await this.#journal.appendTurn(record, [...descent.blocks, said]);
+    // Later turns continue only what is recorded.
     this.#count(record);
     this.#lineage.add(record, descent, prompt);
-    await this.#journal.appendTurn(record, [...descent.blocks, said]);
   }
 
   #count(turn: TurnRecord): void {

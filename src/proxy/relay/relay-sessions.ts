@@ -96,9 +96,6 @@ export class RelaySessions {
   }
 
   #start(rollout: RolloutId): RelaySession {
-    this.#journal
-      .append({ type: 'session', rollout, temperature: null, maxTokensPerTurn: null, seed: null, trainable: false })
-      .catch(() => undefined);
     return new RelaySession(rollout, this.#journal, this.#onDrop);
   }
 }

@@ -22,6 +22,7 @@ export function defaultSession(
   const openedAt = clock.now();
   return async () => {
     const facts = await session.close();
+    await journal.ready();
     await journal.append({
       type: 'outcome',
       rollout,
