@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { alignedTable, outcomeTable, type RolloutFacts, rolloutTable, turnTable } from './table.ts';
+import { alignedTable, OutcomeSums, outcomeTable, type RolloutFacts, rolloutTable, turnTable } from './table.ts';
 
 const rollout = (change: Partial<RolloutFacts>): RolloutFacts => ({
   rollout: 'step/1/group/0/rollout/0',
@@ -48,9 +48,9 @@ describe('tables', () => {
 
   it('count outcomes', () => {
     const failed = rollout({ outcome: { status: 'failed', boundary: 'sandbox', message: 'm' }, solved: null });
-    expect(outcomeTable([rollout({}), rollout({ solved: false }), failed])).toMatch(
-      /completed +2 +1 +10 +104\nfailed \(sandbox\) +1 +0 +5 +52\n$/,
-    );
+    const sums = new OutcomeSums();
+    for (const one of [rollout({}), rollout({ solved: false }), failed]) sums.add(one);
+    expect(outcomeTable(sums.rows())).toMatch(/completed +2 +1 +10 +104\nfailed \(sandbox\) +1 +0 +5 +52\n$/);
   });
 
   it('list turns with their policy versions', () => {

@@ -83,21 +83,45 @@ export function rolloutTable(rollouts: readonly RolloutFacts[]): string {
   return alignedTable(columns, rows);
 }
 
-/** How often each outcome was, and what it cost. */
-export function outcomeTable(rollouts: readonly RolloutFacts[]): string {
-  const names = [...new Set(rollouts.map((one) => outcomeWord(one.outcome)))].sort();
+/** How often an outcome was, and what it cost. */
+export interface OutcomeSum {
+  readonly outcome: string;
+  readonly rollouts: number;
+  readonly solved: number;
+  readonly turns: number;
+  readonly sampledTokens: number;
+}
+
+/** Adds rollouts up by outcome, one after the other. */
+export class OutcomeSums {
+  readonly #sums = new Map<string, OutcomeSum>();
+
+  add(one: RolloutFacts): void {
+    const outcome = outcomeWord(one.outcome);
+    const sum = this.#sums.get(outcome);
+    this.#sums.set(outcome, {
+      outcome,
+      rollouts: (sum?.rollouts ?? 0) + 1,
+      solved: (sum?.solved ?? 0) + (one.solved ? 1 : 0),
+      turns: (sum?.turns ?? 0) + one.turns,
+      sampledTokens: (sum?.sampledTokens ?? 0) + one.sampledTokens,
+    });
+  }
+
+  rows(): OutcomeSum[] {
+    return [...this.#sums.values()].sort((a, b) => (a.outcome < b.outcome ? -1 : 1));
+  }
+}
+
+export function outcomeTable(sums: readonly OutcomeSum[]): string {
   const columns = [{ name: 'outcome' }, ...['rollouts', 'solved', 'turns', 'sampled'].map(right)];
-  const rows = names.map((name) => {
-    const those = rollouts.filter((one) => outcomeWord(one.outcome) === name);
-    const sum = (of: (one: RolloutFacts) => number): number => those.reduce((total, one) => total + of(one), 0);
-    return [
-      name,
-      whole(those.length),
-      whole(sum((one) => (one.solved ? 1 : 0))),
-      whole(sum((one) => one.turns)),
-      whole(sum((one) => one.sampledTokens)),
-    ];
-  });
+  const rows = sums.map((one) => [
+    one.outcome,
+    whole(one.rollouts),
+    whole(one.solved),
+    whole(one.turns),
+    whole(one.sampledTokens),
+  ]);
   return alignedTable(columns, rows);
 }
 

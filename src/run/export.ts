@@ -4,6 +4,7 @@
  * Invariants:
  * 1. All that would leave is scanned for secrets before anything is written: a hit stops the export, or is redacted.
  * 2. The same record gives the same bytes.
+ * 3. Memory is that of one rollout, and of what is known of secrets.
  */
 import { EspalierError } from '../core/errors.ts';
 import type { RolloutId } from '../core/ids.ts';
@@ -15,7 +16,7 @@ import { turnsOf } from '../trajectory/turns.ts';
 import type { AtifTrajectory } from './export/atif.ts';
 import { documentsOf } from './export/documents.ts';
 import { type Output, writeFolder, writeLines } from './export/output.ts';
-import { notesBook, type RolloutNotes } from './export/rollout-notes.ts';
+import { notesOf } from './export/rollout-notes.ts';
 import { type SampleRow, sampleRow } from './export/sample-rows.ts';
 import { writeSampleTable } from './export/sample-table.ts';
 import { type RolloutScan, SecretScanner, secretsError } from './export/secret-scan.ts';
@@ -37,14 +38,14 @@ export interface ExportOptions {
 /** Gives a line that says what was written. Throws EspalierError('config') at a secret, EspalierError('store'). */
 export async function exportRun(path: string, options: ExportOptions): Promise<string> {
   checkOut(options);
-  const run = await openRecordedRun(path);
-  const rollouts = rolloutsUnder(run, '--rollout', options.rollout);
+  await using run = await openRecordedRun(path);
+  const under = await rolloutsUnder(run, '--rollout', options.rollout);
   const renderer = run.tokenizer === null ? null : await loadRenderer(run.tokenizer);
-  const scans = scanAll(run, rollouts, renderer);
+  const scans = await scanAll(run, under, renderer);
   const hits = [...scans.values()].flatMap((scan) => scan.hits);
   if (hits.length > 0 && !options.redact) throw secretsError(hits);
 
-  const source = { run, rollouts, scans, notes: notesBook(run.index) };
+  const source = { run, under, scans };
   const { out } = options;
   let text = '';
   if (options.format === 'samples') {
@@ -75,15 +76,16 @@ function checkOut({ format, out }: ExportOptions): void {
 }
 
 /** Only rollouts with a hit. */
-function scanAll(
+async function scanAll(
   { index }: RecordedRun,
-  rollouts: readonly RolloutId[],
+  under: string | null,
   renderer: Renderer | null,
-): Map<RolloutId, RolloutScan> {
-  const scanner = new SecretScanner(index, renderer === null ? null : (ids) => renderer.tokenizer.decode(ids));
+): Promise<Map<RolloutId, RolloutScan>> {
+  const scanner = new SecretScanner(renderer === null ? null : (ids) => renderer.tokenizer.decode(ids));
   const scans = new Map<RolloutId, RolloutScan>();
-  for (const rollout of rollouts) {
-    const scan = scanner.scan(rollout);
+  for await (const row of index.rollouts(under)) {
+    const { rollout } = notesOf(row);
+    const scan = scanner.scan(await index.rollout(rollout), rollout);
     if (scan.hits.length > 0) scans.set(rollout, scan);
   }
   return scans;
@@ -91,26 +93,28 @@ function scanAll(
 
 interface ExportSource {
   readonly run: RecordedRun;
-  readonly rollouts: readonly RolloutId[];
+  readonly under: string | null;
   readonly scans: ReadonlyMap<RolloutId, RolloutScan>;
-  readonly notes: (rollout: RolloutId) => RolloutNotes;
 }
 
 /** Of rollouts that train, and only samples with something to learn. */
 async function writeSamples(
-  { run: { index }, rollouts, scans, notes }: ExportSource,
+  { run: { index }, under, scans }: ExportSource,
   per: ExportOptions['per'],
   output: Output<SampleRow>,
 ): Promise<string> {
   const counts = { samples: 0, tokens: 0, learned: 0, heldOut: 0 };
-  for (const rollout of rollouts) {
-    if (index.sessions.get(rollout)?.trainable === false) {
+  for await (const row of index.rollouts(under)) {
+    const notes = notesOf(row);
+    const { rollout } = notes;
+    const records = await index.rollout(rollout);
+    if (records.sessions.get(rollout)?.trainable === false) {
       counts.heldOut++;
       continue;
     }
     const scan = scans.get(rollout);
-    const turns = turnsOf(index.turns(rollout));
-    const told = scan === undefined ? notes(rollout) : redactedValue(notes(rollout));
+    const turns = turnsOf(records.turns(rollout));
+    const told = scan === undefined ? notes : redactedValue(notes);
     for (const sample of (per === 'request' ? requestSamples : mergedSamples)(turns)) {
       const learned = sample.lossMask.reduce((sum, mask) => sum + mask, 0);
       if (learned === 0) continue;
@@ -132,9 +136,11 @@ async function writeAtif(
   output: Output<AtifTrajectory>,
 ): Promise<string> {
   let [documents, steps] = [0, 0];
-  for (const rollout of source.rollouts) {
-    const scan = source.scans.get(rollout);
-    for (const document of documentsOf(source.run, source.notes(rollout), scan?.tainted ?? new Set(), renderer)) {
+  for await (const row of source.run.index.rollouts(source.under)) {
+    const notes = notesOf(row);
+    const scan = source.scans.get(notes.rollout);
+    const records = await source.run.index.rollout(notes.rollout);
+    for (const document of documentsOf(source.run, records, notes, scan?.tainted ?? new Set(), renderer)) {
       await output.add(document.trajectory_id, scan === undefined ? document : redactedValue(document));
       documents++;
       steps += document.steps.length;

@@ -4,11 +4,12 @@ import { parseRolloutId, type RolloutId } from '../core/ids.ts';
 import { whole } from '../report/format.ts';
 import { drawTrie } from '../report/trie-drawing.ts';
 import { loadTokenizer } from '../tokens/load.ts';
+import type { RunIndex } from '../trajectory/run-index.ts';
 import { type RecordedTurn, turnsOf } from '../trajectory/turns.ts';
 import { breaksJson, breaksOf, breaksText } from './inspect/breaks.ts';
 import { rolloutJson, rolloutText } from './inspect/rollout-facts.ts';
 import { rolloutTrie } from './inspect/rollout-trie.ts';
-import { runFacts, runText } from './inspect/run-facts.ts';
+import { runText } from './inspect/run-facts.ts';
 import { noSuchRollout, openRecordedRun, type RecordedRun, rolloutsUnder } from './recorded-run.ts';
 
 export interface InspectOptions {
@@ -25,7 +26,7 @@ export async function inspectRun(path: string, options: InspectOptions): Promise
   if (options.trie !== undefined && (options.breaks === true || options.rollout !== undefined)) {
     throw new EspalierError('config', '--trie draws one rollout: leave --breaks and --rollout out');
   }
-  const run = await openRecordedRun(path);
+  await using run = await openRecordedRun(path);
   const { value, text } = await viewOf(run, options);
   return options.json ? JSON.stringify(value()) : text();
 }
@@ -36,21 +37,24 @@ interface View {
 }
 
 async function viewOf(run: RecordedRun, options: InspectOptions): Promise<View> {
-  const { index } = run;
   if (options.trie !== undefined) return trieView(run, options.trie);
   if (options.breaks === true) {
-    const rollouts = rolloutsUnder(run, '--rollout', options.rollout);
-    const breaks = breaksOf(index, rollouts);
-    const turns = rollouts.reduce((sum, rollout) => sum + index.turns(rollout).length, 0);
+    const under = await rolloutsUnder(run, '--rollout', options.rollout);
+    const breaks = await breaksOf(run.index, under);
+    const { turns } = await run.index.countRollouts(under);
     return { value: () => breaksJson(breaks), text: () => breaksText(breaks, turns) };
   }
-  if (options.rollout === undefined) return { value: () => runFacts(index), text: () => runText(index) };
-  const { rollout, turns } = oneRollout(run, '--rollout', options.rollout);
-  return { value: () => rolloutJson(index, rollout, turns), text: () => rolloutText(index, rollout, turns) };
+  if (options.rollout === undefined) {
+    const facts = await run.index.facts();
+    const text = options.json ? '' : await runText(run.index, facts);
+    return { value: () => facts, text: () => text };
+  }
+  const { rollout, turns, records } = await oneRollout(run, '--rollout', options.rollout);
+  return { value: () => rolloutJson(records, rollout, turns), text: () => rolloutText(records, rollout, turns) };
 }
 
 async function trieView(run: RecordedRun, id: string): Promise<View> {
-  const { rollout, turns } = oneRollout(run, '--trie', id);
+  const { rollout, turns } = await oneRollout(run, '--trie', id);
   const tokenizer = run.tokenizer === null ? null : await loadTokenizer(run.tokenizer);
   const trie = rolloutTrie(turns, tokenizer === null ? null : (ids) => tokenizer.decode(ids));
   return {
@@ -65,13 +69,16 @@ async function trieView(run: RecordedRun, id: string): Promise<View> {
   };
 }
 
-function oneRollout(
-  run: RecordedRun,
-  option: string,
-  id: string,
-): { readonly rollout: RolloutId; readonly turns: readonly RecordedTurn[] } {
+interface OneRollout {
+  readonly rollout: RolloutId;
+  readonly turns: readonly RecordedTurn[];
+  readonly records: RunIndex;
+}
+
+async function oneRollout(run: RecordedRun, option: string, id: string): Promise<OneRollout> {
   const rollout = parseRolloutId(id);
-  const turns = turnsOf(run.index.turns(rollout));
-  if (turns.length === 0) throw noSuchRollout(run, option, id);
-  return { rollout, turns };
+  const records = await run.index.rollout(rollout);
+  const turns = turnsOf(records.turns(rollout));
+  if (turns.length === 0) throw await noSuchRollout(run, option, id);
+  return { rollout, turns, records };
 }

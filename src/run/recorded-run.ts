@@ -1,20 +1,18 @@
-/** A run's record, opened for reading: what `inspect` and `export` look at. Takes no lock, changes nothing. */
+/** A run's record, opened for reading: what `inspect` and `export` look at. Takes no lock, changes nothing but an index. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EspalierError } from '../core/errors.ts';
-import type { RolloutId } from '../core/ids.ts';
 import { storeDirectory } from '../trajectory/journal.ts';
-import { type RunIndex, readRun } from '../trajectory/run-index.ts';
+import { RecordIndex } from '../trajectory/record-index.ts';
 import type { RunConfig } from './config.ts';
 import { RunDirectory } from './directory.ts';
 import { checkpointsOf, type ServingConfig, servingConfig } from './serving/folder.ts';
 
-export interface RecordedRun {
+export interface RecordedRun extends AsyncDisposable {
   /** As the user gave it. */
   readonly path: string;
   readonly source: RecordSource;
-  /** With the bodies of messages. */
-  readonly index: RunIndex;
+  readonly index: RecordIndex;
   /** A folder with the tokenizer that the record's ids belong to, or null. */
   readonly tokenizer: string | null;
 }
@@ -29,7 +27,9 @@ export type RecordSource =
 export async function openRecordedRun(path: string): Promise<RecordedRun> {
   const folder = resolve(path);
   const source = sourceOf(path);
-  return { path, source, index: await readRun(storeDirectory(folder)), tokenizer: tokenizerOf(folder, source) };
+  const index = await RecordIndex.open(storeDirectory(folder));
+  const tokenizer = tokenizerOf(folder, source);
+  return { path, source, index, tokenizer, [Symbol.asyncDispose]: () => index.close() };
 }
 
 function sourceOf(path: string): RecordSource {
@@ -48,18 +48,20 @@ function tokenizerOf(folder: string, source: RecordSource): string | null {
   return models.find((model) => existsSync(join(model, 'tokenizer.json'))) ?? null;
 }
 
-export function noSuchRollout(run: RecordedRun, option: string, given: string): EspalierError {
-  const some = run.index.rollouts()[0];
-  const way = some === undefined ? 'the run has none yet' : `ids look like ${some}`;
+export async function noSuchRollout(run: RecordedRun, option: string, given: string): Promise<EspalierError> {
+  const { value: some } = await run.index.rollouts(null).next();
+  const way = some === undefined ? 'the run has none yet' : `ids look like ${some.rollout}`;
   return new EspalierError('config', `${option} ${given}: no such rollout in ${run.path}; ${way}`);
 }
 
-/** The rollout of that id, and those below it: `batch/7` is all of batch 7. Without an id, all that have a turn. */
-export function rolloutsUnder(run: RecordedRun, option: string, id: string | undefined): RolloutId[] {
-  const all = run.index.rollouts();
-  if (id === undefined) return all;
+/**
+ * What an index is asked for the rollout of that id and those below it: `batch/7` is all of batch 7. Without an id, for all
+ * that have a turn.
+ */
+export async function rolloutsUnder(run: RecordedRun, option: string, id: string | undefined): Promise<string | null> {
+  if (id === undefined) return null;
   const path = id.replace(/\/+$/, '');
-  const found = all.filter((rollout) => rollout === path || rollout.startsWith(`${path}/`));
-  if (found.length === 0) throw noSuchRollout(run, option, id);
-  return found;
+  const { rollouts } = await run.index.countRollouts(path);
+  if (rollouts === 0) throw await noSuchRollout(run, option, id);
+  return path;
 }

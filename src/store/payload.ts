@@ -39,14 +39,34 @@ export function encodePayload(payload: Payload): Uint8Array {
   return bytes;
 }
 
+/** The fields, and how long each array is. Throws EspalierError('store') when malformed. */
+export function decodeHeader(bytes: Uint8Array): {
+  readonly fields: Payload['fields'];
+  readonly lengths: Readonly<Record<string, number>>;
+} {
+  try {
+    const { arrays, ...fields } = headerOf(bytes).header;
+    return { fields, lengths: Object.fromEntries(arrays.map(([name, , length]) => [name, length])) };
+  } catch (cause) {
+    throw new EspalierError('store', `a record cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+interface Header {
+  readonly arrays: readonly (readonly [name: string, code: ArrayCode, length: number])[];
+}
+
+/** And where the arrays begin. */
+function headerOf(bytes: Uint8Array): { readonly header: Header; readonly start: number } {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  return { header: JSON.parse(text.decode(bytes.subarray(4, 4 + length))) as Header, start: pad(4 + length) };
+}
+
 /** Copies out of `bytes`. The arrays of one payload share one buffer. Throws EspalierError('store') when malformed. */
 export function decodePayload(bytes: Uint8Array): Payload {
   try {
-    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    const { arrays: list, ...fields } = JSON.parse(text.decode(bytes.subarray(4, 4 + length))) as {
-      arrays: [string, ArrayCode, number][];
-    };
-    const start = pad(4 + length);
+    const { header, start } = headerOf(bytes);
+    const { arrays: list, ...fields } = header;
     // Buffer.slice would not copy.
     const copy = new Uint8Array(bytes.subarray(start));
     const arrays: Record<string, PayloadArray> = {};

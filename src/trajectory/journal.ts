@@ -14,6 +14,7 @@ import {
   decodeRecord,
   encodeRecord,
   type MessageRecord,
+  type RemovedRecord,
   type RunRecord,
   type SessionRecord,
   type TurnRecord,
@@ -35,7 +36,7 @@ export interface JournalOptions extends StoreOptions, Partial<RunIndexOptions> {
   readonly observer?: TurnObserver;
 }
 
-type PlainRecord = Exclude<RunRecord, TurnRecord | MessageRecord>;
+type PlainRecord = Exclude<RunRecord, TurnRecord | MessageRecord | RemovedRecord>;
 
 export class Journal {
   readonly index: RunIndex;

@@ -156,6 +156,13 @@ export interface VersionRecord {
   readonly checkpoint: string | null;
 }
 
+/** Stands where records were removed: as many as went for each reason. Written by the store itself. */
+export interface RemovedRecord {
+  readonly type: 'removed';
+  readonly erased: number;
+  readonly retention: number;
+}
+
 export interface NoteRecord {
   readonly type: 'note';
   readonly note: Readonly<Record<string, unknown>>;
@@ -169,7 +176,8 @@ export type RunRecord =
   | VerdictRecord
   | ManifestRecord
   | VersionRecord
-  | NoteRecord;
+  | NoteRecord
+  | RemovedRecord;
 
 const kinds = {
   session: 'session',
@@ -180,9 +188,14 @@ const kinds = {
   manifest: 'batchManifest',
   version: 'version',
   note: 'note',
+  removed: 'removed',
 } as const satisfies Record<RunRecord['type'], FrameKind>;
 
-const types = new Map(Object.entries(kinds).map(([type, kind]): [FrameKind, string] => [kind, type]));
+const types = new Map(
+  Object.entries(kinds).map(([type, kind]): [FrameKind, RunRecord['type']] => [kind, type as RunRecord['type']]),
+);
+
+export const recordTypeOf = (kind: FrameKind): RunRecord['type'] => types.get(kind) as RunRecord['type'];
 
 export function encodeRecord(record: RunRecord): { readonly kind: FrameKind; readonly payload: Uint8Array } {
   const kind = kinds[record.type];
@@ -194,7 +207,7 @@ export function encodeRecord(record: RunRecord): { readonly kind: FrameKind; rea
 /** Copies out of `payload`. Throws EspalierError('store') when it is malformed. */
 export function decodeRecord(kind: FrameKind, payload: Uint8Array): RunRecord {
   const decoded = decodePayload(payload);
-  const type = types.get(kind);
+  const type = recordTypeOf(kind);
   if (type === 'turn') return turnOf(decoded);
   // The checksum held and only encodeRecord writes these frames.
   return { type, ...decoded.fields } as RunRecord;

@@ -33,6 +33,7 @@ export class RunIndex {
   readonly #messages = new Map<string, string | null>();
   readonly #bodies: boolean;
   #turnCount = 0;
+  #removed = 0;
 
   constructor(options: RunIndexOptions) {
     this.#bodies = options.bodies;
@@ -68,6 +69,9 @@ export class RunIndex {
       case 'note':
         this.notes.push(record.note);
         return;
+      case 'removed':
+        this.#removed += record.erased + record.retention;
+        return;
       default:
         record satisfies never;
     }
@@ -75,6 +79,11 @@ export class RunIndex {
 
   get turnCount(): number {
     return this.#turnCount;
+  }
+
+  /** Records that are no longer there, as they were erased or outlived their retention. */
+  get removedCount(): number {
+    return this.#removed;
   }
 
   /** Rollouts that have a turn, in the order of their first ones. */

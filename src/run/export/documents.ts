@@ -11,14 +11,14 @@ import type { AtifAgent } from './atif.ts';
 import { atifDocument, type BranchDocument, type DocumentTurn } from './atif-document.ts';
 import type { RolloutNotes } from './rollout-notes.ts';
 
-/** `renderer` null: the thinking of turns is not known. `tainted`: turns whose ids stay away. */
+/** `index`: the rollout's records. `renderer` null: the thinking of turns is not known. `tainted`: turns whose ids stay away. */
 export function documentsOf(
   run: RecordedRun,
+  index: RunIndex,
   notes: RolloutNotes,
   tainted: ReadonlySet<number>,
   renderer: Renderer | null,
 ): BranchDocument[] {
-  const { index } = run;
   const records = new Map(index.turns(notes.rollout).map((record) => [record.index, record]));
   const turns = new Map<number, DocumentTurn>();
   for (const turn of turnsOf(index.turns(notes.rollout))) {

@@ -28,44 +28,46 @@ export interface RolloutScan {
   readonly tainted: ReadonlySet<number>;
 }
 
+const rememberedBlocks = 10_000;
+
 export class SecretScanner {
-  readonly #index: RunIndex;
   readonly #decode: ((ids: Int32Array) => string) | null;
-  /** Kinds by block: a message is scanned once a run. */
+  /** Kinds by block: system prompts and tools are scanned once, not once a rollout. */
   readonly #kinds = new Map<string, readonly string[]>();
 
   /** `decode` is null where the run has no tokenizer: then ids are judged by their messages alone. */
-  constructor(index: RunIndex, decode: ((ids: Int32Array) => string) | null) {
-    this.#index = index;
+  constructor(decode: ((ids: Int32Array) => string) | null) {
     this.#decode = decode;
   }
 
-  scan(rollout: RolloutId): RolloutScan {
-    const turns = this.#index.turns(rollout);
+  /** `index`: the rollout's records, with bodies. */
+  scan(index: RunIndex, rollout: RolloutId): RolloutScan {
+    if (this.#kinds.size > rememberedBlocks) this.#kinds.clear();
+    const turns = index.turns(rollout);
     const conversations = conversationsOf(turns);
     const tainted = new Set<number>();
     const hits: SecretHit[] = [];
     const tools = new Set<string>();
     for (const turn of turns) {
-      const own = this.#ownKinds(turn, tools.has(turn.tools) ? [] : [turn.tools]);
+      const own = this.#ownKinds(index, turn, tools.has(turn.tools) ? [] : [turn.tools]);
       tools.add(turn.tools);
       hits.push(...own.map((kind): SecretHit => ({ rollout, turn: turn.index, kind })));
       const blocks = [turn.tools, ...(conversations.get(turn.index) ?? [])];
-      const told = own.length > 0 || blocks.some((key) => this.#kindsOf(key).length > 0);
+      const told = own.length > 0 || blocks.some((key) => this.#kindsOf(index, key).length > 0);
       // A turn may take up tokens before the secret, or behind which another branch has it.
       const mayInherit = turn.parent !== null && tainted.has(turn.parent);
       if (told || (mayInherit && !this.#isClean(turn, turns))) tainted.add(turn.index);
     }
-    const ended = secretsInValue([this.#index.outcomes.get(rollout), this.#index.verdicts.get(rollout)]);
+    const ended = secretsInValue([index.outcomes.get(rollout), index.verdicts.get(rollout)]);
     hits.push(...ended.map((kind): SecretHit => ({ rollout, turn: null, kind })));
     return { hits, tainted };
   }
 
   /** Of what the turn brought: tools that the rollout had not before, new messages, the reply, the new ids. */
-  #ownKinds(turn: TurnRecord, newTools: readonly string[]): string[] {
+  #ownKinds(index: RunIndex, turn: TurnRecord, newTools: readonly string[]): string[] {
     const kinds = new Set<string>();
     for (const key of [...newTools, ...turn.messages, turn.reply])
-      for (const kind of this.#kindsOf(key)) kinds.add(kind);
+      for (const kind of this.#kindsOf(index, key)) kinds.add(kind);
     for (const kind of secretsInValue(turn.relay)) kinds.add(kind);
     if (this.#decode !== null) {
       for (const kind of secretsIn(this.#decode(joined(turn.tail, turn.completion)))) kinds.add(kind);
@@ -79,10 +81,10 @@ export class SecretScanner {
     return turn !== undefined && this.#decode !== null && secretsIn(this.#decode(pathOf(turn))).length === 0;
   }
 
-  #kindsOf(block: string): readonly string[] {
+  #kindsOf(index: RunIndex, block: string): readonly string[] {
     const known = this.#kinds.get(block);
     if (known !== undefined) return known;
-    const kinds = secretsInValue(JSON.parse(this.#index.messageBody(block) ?? 'null'));
+    const kinds = secretsInValue(JSON.parse(index.messageBody(block) ?? 'null'));
     this.#kinds.set(block, kinds);
     return kinds;
   }

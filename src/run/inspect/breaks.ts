@@ -1,5 +1,4 @@
 /** Every prefix break of a record, and what was done about it. */
-import type { RolloutId } from '../../core/ids.ts';
 import {
   type BreakAnswer,
   type BreakFacts,
@@ -9,34 +8,24 @@ import {
   causeTable,
 } from '../../report/breaks-table.ts';
 import { whole } from '../../report/format.ts';
-import type { TurnRecord } from '../../trajectory/records.ts';
-import type { RunIndex } from '../../trajectory/run-index.ts';
+import type { BreakRow } from '../../trajectory/record-index/queries.ts';
+import type { RecordIndex } from '../../trajectory/record-index.ts';
 
 /** In the order of the record. */
-export function breaksOf(index: RunIndex, rollouts: readonly RolloutId[]): BreakFacts[] {
-  return rollouts.flatMap((rollout) =>
-    index.turns(rollout).flatMap((turn): BreakFacts[] => {
-      if (turn.break === null) return [];
-      return [
-        {
-          rollout,
-          turn: turn.index,
-          cause: turn.break.cause,
-          tokensLost: turn.break.tokensLost,
-          reusedTokens: turn.reused,
-          retokenizedSampledTokens: turn.retokenizedSampledTokens,
-          done: answerTo(turn, turn.break.tokensLost),
-        },
-      ];
-    }),
-  );
+export async function breaksOf(index: RecordIndex, under: string | null): Promise<BreakFacts[]> {
+  const breaks: BreakFacts[] = [];
+  for await (const row of index.breaks(under)) {
+    const { rollout, turn, cause, tokensLost, reusedTokens, retokenizedSampledTokens } = row;
+    breaks.push({ rollout, turn, cause, tokensLost, reusedTokens, retokenizedSampledTokens, done: answerTo(row) });
+  }
+  return breaks;
 }
 
-function answerTo(turn: TurnRecord, tokensLost: number): BreakAnswer {
-  if (turn.fidelity === 'text') return 'none';
-  if (turn.retokenizedSampledTokens > 0) return 'repaired';
+function answerTo({ fidelity, retokenizedSampledTokens, tokensLost, messagesReused }: BreakRow): BreakAnswer {
+  if (fidelity === 'text') return 'none';
+  if (retokenizedSampledTokens > 0) return 'repaired';
   if (tokensLost === 0) return 'exact';
-  return turn.messagesReused > 0 ? 'forked' : 'rendered';
+  return messagesReused > 0 ? 'forked' : 'rendered';
 }
 
 export function breaksText(breaks: readonly BreakFacts[], turns: number): string {

@@ -1,71 +1,36 @@
 /** Figures of a whole record, and its rollouts as a table. */
 import type { RolloutId } from '../../core/ids.ts';
-import { solved } from '../../core/verdict.ts';
-import { outcomeTable, type RolloutFacts, rolloutTable } from '../../report/table.ts';
+import { OutcomeSums, outcomeTable, type RolloutFacts, rolloutTable } from '../../report/table.ts';
+import type { RecordFacts } from '../../trajectory/record-index/queries.ts';
+import type { RecordIndex } from '../../trajectory/record-index.ts';
 import type { RunIndex } from '../../trajectory/run-index.ts';
 
 const listedRollouts = 20;
 
-export function runFacts(index: RunIndex) {
-  const facts = {
-    turns: 0,
-    exact: 0,
-    observed: 0,
-    text: 0,
-    sessions: index.sessions.size,
-    tokens: 0,
-    retokenizedSampledTokens: 0,
-    breaks: {} as Record<string, number>,
-    outcomes: {} as Record<string, number>,
-    batches: index.manifests.length,
-  };
-  for (const rollout of index.rollouts()) {
-    for (const turn of index.turns(rollout)) {
-      facts.turns++;
-      facts[turn.fidelity]++;
-      facts.tokens += turn.completion.length;
-      facts.retokenizedSampledTokens += turn.retokenizedSampledTokens;
-      if (turn.break !== null) facts.breaks[turn.break.cause] = (facts.breaks[turn.break.cause] ?? 0) + 1;
-    }
+export async function runText(index: RecordIndex, facts: RecordFacts): Promise<string> {
+  const sums = new OutcomeSums();
+  let lastOnes: RolloutFacts[] = [];
+  for await (const row of index.rollouts(null)) {
+    const rollout = { ...row, task: row.task ?? '' };
+    sums.add(rollout);
+    lastOnes = [...lastOnes, rollout].slice(-listedRollouts);
   }
-  for (const { outcome } of index.outcomes.values()) {
-    facts.outcomes[outcome.status] = (facts.outcomes[outcome.status] ?? 0) + 1;
-  }
-  return facts;
-}
-
-export function runText(index: RunIndex): string {
-  const facts = runFacts(index);
-  const rollouts = index.rollouts().map((rollout) => rolloutFacts(index, rollout));
   const breaks = Object.entries(facts.breaks).map(([cause, count]) => `${cause} ${count}`);
+  const removed = [
+    ...(facts.erased > 0 ? [`${facts.erased} records erased`] : []),
+    ...(facts.retention > 0 ? [`${facts.retention} records removed by retention`] : []),
+  ];
   return [
-    outcomeTable(rollouts),
+    outcomeTable(sums.rows()),
     '',
     `${facts.turns} turns in ${facts.sessions} sessions: ${facts.exact} exact, ${facts.observed} observed, ${facts.text} text`,
     `${facts.tokens} sampled tokens, ${facts.retokenizedSampledTokens} of them tokenized again`,
     `breaks: ${breaks.length === 0 ? 'none' : breaks.join(', ')}`,
     `${facts.batches} batches`,
+    ...removed,
     '',
-    rolloutTable(rollouts.slice(-listedRollouts)),
+    rolloutTable(lastOnes),
   ].join('\n');
-}
-
-function rolloutFacts(index: RunIndex, rollout: RolloutId): RolloutFacts {
-  const turns = index.turns(rollout);
-  const last = turns.at(-1);
-  const ended = index.outcomes.get(rollout);
-  const judged = index.verdicts.get(rollout);
-  return {
-    rollout,
-    task: ended?.task ?? '',
-    turns: turns.length,
-    toolCalls: turns.reduce((sum, turn) => sum + turn.toolCallCount, 0),
-    promptTokens: last === undefined ? 0 : last.reused + last.tail.length,
-    sampledTokens: turns.reduce((sum, turn) => sum + turn.completion.length, 0),
-    outcome: ended?.outcome ?? null,
-    solved: judged === undefined ? null : solved(judged.verdict),
-    reward: rewardOf(index, rollout),
-  };
 }
 
 /** From its verdict, or as whoever launched the agent told it. */
