@@ -3,11 +3,13 @@
 import { Command } from 'commander';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import { Interrupted } from '../run/interrupt.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { proxyCommand } from './commands/proxy.ts';
+import { pruneCommand } from './commands/prune.ts';
 import { replayCommand } from './commands/replay.ts';
 import { scoreCommand } from './commands/score.ts';
 import { seedlingCommand } from './commands/seedling.ts';
@@ -27,6 +29,8 @@ const program = new Command('espalier')
   .addCommand(exportCommand())
   .addCommand(importCommand())
   .addCommand(replayCommand())
+  .addCommand(pruneCommand())
+  .addCommand(eraseCommand())
   .addCommand(seedlingCommand())
   .addCommand(sftCommand());
 

@@ -15,6 +15,10 @@ import { Refusal } from '../dialects/refusal.ts';
 import { newKey } from './access.ts';
 import { Session, type SessionOptions, type SessionServices } from './session.ts';
 
+/** A session's name in its URL. */
+export const sessionIdOf = (rollout: RolloutId): SessionId =>
+  sessionId(hash('sha256', rollout, 'base64url').slice(0, 22));
+
 export interface OpenSession {
   /** As in its URL. */
   readonly id: SessionId;
@@ -52,7 +56,7 @@ export class Sessions {
    * Throws EspalierError('config') when the rollout's session is open already.
    */
   async open(rollout: RolloutId, options: SessionOptions, apiKey = newKey()): Promise<OpenSession> {
-    const id = sessionId(hash('sha256', rollout, 'base64url').slice(0, 22));
+    const id = sessionIdOf(rollout);
     if (this.#byId.has(id)) {
       throw new EspalierError('config', `the session of ${rollout} is open already: close it first`);
     }

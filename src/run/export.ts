@@ -15,6 +15,7 @@ import { mergedSamples, requestSamples } from '../trajectory/samples.ts';
 import { turnsOf } from '../trajectory/turns.ts';
 import type { AtifTrajectory } from './export/atif.ts';
 import { documentsOf } from './export/documents.ts';
+import { noteExport } from './export/export-notes.ts';
 import { type Output, writeFolder, writeLines } from './export/output.ts';
 import { notesOf } from './export/rollout-notes.ts';
 import { type SampleRow, sampleRow } from './export/sample-rows.ts';
@@ -60,7 +61,9 @@ export async function exportRun(path: string, options: ExportOptions): Promise<s
   const places = new Set(hits.map(({ rollout, turn }) => `${rollout} ${turn}`)).size;
   const redactions = places === 0 ? '' : `; redacted what looks like a secret in ${whole(places)} turns`;
   const unread = renderer === null ? '; ids were not read for secrets, as the run has no tokenizer: messages were' : '';
-  return `${out}: ${text}${redactions}${unread}`;
+  const isNoted = noteExport(path, { at: new Date().toISOString(), format: options.format, out, rollout: under });
+  const unnoted = isNoted ? '' : '; the run directory cannot be written, so an erasure will not name this copy';
+  return `${out}: ${text}${redactions}${unread}${unnoted}`;
 }
 
 function checkOut({ format, out }: ExportOptions): void {

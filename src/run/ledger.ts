@@ -3,6 +3,7 @@
  *
  * Invariant: a rollout is finished when its outcome is durable; its verdict is written before.
  */
+import { EspalierError } from '../core/errors.ts';
 import type { RolloutId } from '../core/ids.ts';
 import type { Turn } from '../core/turn.ts';
 import type { Verdict } from '../core/verdict.ts';
@@ -20,8 +21,17 @@ export class RecordView implements RecordedRollouts {
     this.index = index;
   }
 
+  /** Throws EspalierError('store') when the rollout was removed. */
   turns(rollout: RolloutId): readonly Turn[] {
-    return turnsOf(this.index.turns(rollout));
+    const records = this.index.turns(rollout);
+    if (records.length === 0 && this.index.removedCount > 0 && !this.index.outcomes.has(rollout)) {
+      throw new EspalierError(
+        'store',
+        `${rollout} is no longer in the record, as it was erased or outlived its retention: what learned from it cannot ` +
+          'be trained again',
+      );
+    }
+    return turnsOf(records);
   }
 
   verdict(rollout: RolloutId): Verdict | null {

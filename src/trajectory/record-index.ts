@@ -19,6 +19,7 @@ import { decodeFrame } from '../store/frame.ts';
 import { listSegments, type SegmentName } from '../store/segment.ts';
 import type { IndexAnswer, IndexQuery, IndexQuestion, IndexWorkerData } from './record-index/protocol.ts';
 import type { BreakRow, IndexQueries, RecordFacts, RecordPlace, RolloutRow } from './record-index/queries.ts';
+import type { Leaving, Outlived, SegmentKey } from './record-index/removal-queries.ts';
 import { decodeRecord } from './records.ts';
 import { RunIndex } from './run-index.ts';
 
@@ -87,6 +88,19 @@ export class RecordIndex {
   /** Rollouts with a turn, in the order of their first ones: all, or that one and those below it. */
   async *rollouts(under: string | null): AsyncGenerator<RolloutRow> {
     yield* this.#pages((after) => this.#ask('rollouts', under, after, rowsAPage));
+  }
+
+  /** As in RemovalQueries. */
+  recorded(under: string | null): Promise<string[]> {
+    return this.#ask('recorded', under);
+  }
+
+  outlived(segments: readonly SegmentKey[], pinnedFrom: number | null): Promise<Outlived> {
+    return this.#ask('outlived', segments, pinnedFrom);
+  }
+
+  leaving(rollouts: readonly string[], notes: boolean): Promise<Leaving> {
+    return this.#ask('leaving', rollouts, notes);
   }
 
   /** In the order of the record. */

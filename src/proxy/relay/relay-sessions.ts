@@ -8,12 +8,13 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { EspalierError } from '../../core/errors.ts';
-import { type RolloutId, type SessionId, sessionId } from '../../core/ids.ts';
+import type { RolloutId, SessionId } from '../../core/ids.ts';
 import type { SessionFacts } from '../../core/session.ts';
 import { Refusal } from '../../dialects/refusal.ts';
 import type { Journal } from '../../trajectory/journal.ts';
 import { newKey } from '../access.ts';
 import { apiKeyOf } from '../http-edge.ts';
+import { sessionIdOf } from '../sessions.ts';
 import { authHeaders } from './headers.ts';
 import { RelaySession } from './relay-session.ts';
 
@@ -45,7 +46,7 @@ export class RelaySessions {
 
   /** `apiKey` as in Sessions.open. */
   async open(rollout: RolloutId, apiKey = newKey()): Promise<OpenRelaySession> {
-    const id = sessionId(hash('sha256', rollout, 'base64url').slice(0, 22));
+    const id = sessionIdOf(rollout);
     const entry = { id, digest: hash('sha256', apiKey, 'buffer'), session: this.#start(rollout) };
     this.#entries.set(id, entry);
     this.#byDigest.set(entry.digest.toString('hex'), entry);

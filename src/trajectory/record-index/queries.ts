@@ -3,6 +3,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Fidelity } from '../../core/turn.ts';
 import type { BreakCause } from '../records.ts';
+import { RemovalQueries } from './removal-queries.ts';
 import { writerAt } from './schema.ts';
 
 export interface RecordFacts {
@@ -64,10 +65,11 @@ export interface RecordPlace {
 const below = 'rollout = :under OR (rollout > :low AND rollout < :high)';
 const bounds = (under: string) => ({ under, low: `${under}/`, high: `${under}0` });
 
-export class IndexQueries {
+export class IndexQueries extends RemovalQueries {
   readonly #database: DatabaseSync;
 
   constructor(database: DatabaseSync) {
+    super(database);
     this.#database = database;
   }
 
