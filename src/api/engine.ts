@@ -142,7 +142,7 @@ async function sample(engine: EngineHost, options: SampleOptions): Promise<Sampl
     if (event.type === 'tokens') {
       ids.push(...event.ids);
       logprobs.push(...event.logprobs);
-      entropies.push(...event.entropies);
+      entropies.push(...(event.entropies ?? event.logprobs.map(() => Number.NaN)));
     } else if (event.reason === 'failed') throw new EspalierError('engine', event.message);
     else if (event.reason !== 'paused') {
       return {

@@ -22,7 +22,7 @@ export interface Turn {
   readonly completion: Int32Array;
   /** Natural log, at temperature 1, untruncated. */
   readonly behaviorLogprobs: Float32Array;
-  /** Entropy in nats of the distribution that each token was drawn from. */
+  /** Entropy in nats of the distribution that each token was drawn from; NaN where the engine gave none. */
   readonly entropies: Float32Array;
   /** Policy version of each token. */
   readonly versions: Int32Array;

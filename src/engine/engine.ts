@@ -3,8 +3,8 @@
  *
  * Invariants:
  * 1. A stream ends with exactly one `end` event; the failure is in it, so consumers need no catch.
- * 2. What `generate` reports for a token under version v equals, bit for bit, what `score` and `train` compute for it
- *    under v, whatever the batch, cache or thread count.
+ * 2. What `generate` reports for a token under version v equals, bit for bit, what `score` and `train` of the same
+ *    engine compute for it under v, whatever the batch, cache or thread count.
  * 3. Weights are immutable snapshots. A request samples under one version until it is paused.
  */
 import type { PolicyVersion } from '../core/ids.ts';
@@ -24,6 +24,8 @@ export interface GenerateRequest {
   /** Token i of the completion is drawn from hash(seed, prompt length + i). */
   readonly seed: bigint;
   readonly signal?: AbortSignal;
+  /** Requests of one name begin alike: an engine of several machines keeps them on one, for its prefix cache. */
+  readonly affinity?: string;
 }
 
 export type GenerateEvent =
@@ -31,7 +33,8 @@ export type GenerateEvent =
       readonly type: 'tokens';
       readonly ids: Int32Array;
       readonly logprobs: Float32Array;
-      readonly entropies: Float32Array;
+      /** Of the whole distribution at temperature 1, in nats; null where the engine gives none. */
+      readonly entropies: Float32Array | null;
       readonly version: PolicyVersion;
     }
   | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'paused' }

@@ -48,7 +48,7 @@ export type ToEngine =
 
 export type FromEngine =
   | { readonly type: 'opened'; readonly version: number; readonly contextLength: number; readonly vocabSize: number }
-  /** Blobs: ids, logprobs, entropies. */
+  /** Blobs: ids, logprobs, and entropies where the engine gives them. */
   | { readonly type: 'tokens'; readonly call: number; readonly version: number }
   | { readonly type: 'end'; readonly call: number; readonly reason: 'stop' | 'length' | 'paused' }
   | { readonly type: 'end'; readonly call: number; readonly reason: 'failed'; readonly message: string }

@@ -182,7 +182,7 @@ export class RemoteEngine implements LocalEngine {
         return;
       }
       case 'tokens': {
-        const [ids, logprobs, entropies] = blobs as [Int32Array, Float32Array, Float32Array];
+        const [ids, logprobs, entropies = null] = blobs as [Int32Array, Float32Array, Float32Array?];
         const version = policyVersion(received.version);
         this.#requests.get(received.call)?.stream.push({ type: 'tokens', ids, logprobs, entropies, version });
         return;

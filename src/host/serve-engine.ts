@@ -105,7 +105,8 @@ class EngineService {
       this.#send(reason === 'failed' ? { type, call, reason, message: event.message } : { type, call, reason });
       return;
     }
-    this.#send({ type: 'tokens', call, version: event.version }, [event.ids, event.logprobs, event.entropies]);
+    const { ids, logprobs, entropies, version } = event;
+    this.#send({ type: 'tokens', call, version }, entropies === null ? [ids, logprobs] : [ids, logprobs, entropies]);
   }
 
   async #answer(call: number, method: Method, given: unknown, blobs: readonly Blob[]): Promise<void> {

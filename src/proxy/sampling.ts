@@ -15,12 +15,14 @@ export interface SampleJob {
   readonly temperature: number;
   readonly stopIds: readonly number[];
   readonly seed: bigint;
+  /** Of requests that begin alike: the session. */
+  readonly affinity?: string;
   readonly signal: AbortSignal;
   /** Called with each piece as it comes. A number ends the completion after so many of its ids. */
   readonly onTokens?: ((ids: Int32Array) => number | null) | undefined;
 }
 
-/** All arrays are aligned: element i belongs to sampled token i. */
+/** All arrays are aligned: element i belongs to sampled token i. Entropies are NaN where the engine gave none. */
 export interface SampledCompletion {
   readonly ids: Int32Array;
   readonly logprobs: Float32Array;
@@ -62,11 +64,17 @@ async function sampleUntilEnd(
   pieces: Piece[],
   count: number,
 ): Promise<Extract<GenerateEvent, { type: 'end' }>> {
-  const { temperature, stopIds, seed, signal } = job;
+  const { temperature, stopIds, seed, affinity, signal } = job;
   const ids = count === 0 ? job.prompt : continued(job.prompt, pieces, count);
   const sampling = { temperature, stopIds, maxTokens: job.maxTokens - count };
   try {
-    for await (const event of sampler.generate({ ids, sampling, seed, signal })) {
+    for await (const event of sampler.generate({
+      ids,
+      sampling,
+      seed,
+      signal,
+      ...(affinity !== undefined && { affinity }),
+    })) {
       if (event.type === 'end') return event;
       const end = job.onTokens?.(event.ids) ?? null;
       pieces.push(end === null ? event : beginningOf(event, end));
@@ -84,7 +92,7 @@ function beginningOf(piece: Piece, length: number): Piece {
     ...piece,
     ids: piece.ids.subarray(0, length),
     logprobs: piece.logprobs.subarray(0, length),
-    entropies: piece.entropies.subarray(0, length),
+    entropies: piece.entropies?.subarray(0, length) ?? null,
   };
 }
 
@@ -108,7 +116,8 @@ function joinPieces(pieces: readonly Piece[], count: number): Omit<SampledComple
   for (const piece of pieces) {
     ids.set(piece.ids, at);
     logprobs.set(piece.logprobs, at);
-    entropies.set(piece.entropies, at);
+    if (piece.entropies === null) entropies.fill(Number.NaN, at, at + piece.ids.length);
+    else entropies.set(piece.entropies, at);
     versions.fill(piece.version, at, at + piece.ids.length);
     at += piece.ids.length;
   }

@@ -242,6 +242,7 @@ export class Session {
       temperature: this.#options.temperature,
       stopIds: renderer.stopIds,
       seed: seedOf(this.#options.seed.toString(), index, attempt),
+      affinity: this.rollout,
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
       onTokens: replySink(renderer, options, request.stop ?? []),
     });

@@ -4,6 +4,7 @@ import type { GenerateEvent, GenerateRequest, Sampler } from '../../src/engine/e
 export interface Completion {
   readonly ids: readonly number[];
   readonly logprobs: readonly number[];
+  /** Empty where the engine gives none. */
   readonly entropies: readonly number[];
   readonly versions: readonly number[];
   readonly end: Extract<GenerateEvent, { type: 'end' }>;
@@ -21,12 +22,13 @@ export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Com
       ends.push(event);
       continue;
     }
-    if (event.logprobs.length !== event.ids.length || event.entropies.length !== event.ids.length) {
+    const columns = [event.logprobs, event.entropies ?? event.logprobs];
+    if (columns.some((column) => column.length !== event.ids.length)) {
       throw new Error('the arrays of an event are not aligned');
     }
     ids.push(...event.ids);
     logprobs.push(...event.logprobs);
-    entropies.push(...event.entropies);
+    entropies.push(...(event.entropies ?? []));
     versions.push(...event.ids.map(() => event.version));
   }
   if (ends.length !== 1) throw new Error(`${ends.length} end events`);
