@@ -10,15 +10,14 @@ import { policyVersion } from '../../src/core/ids.ts';
 import { readCheckpoint, snapshotSha256, writeCheckpoint } from '../../src/engine/checkpoint.ts';
 import type { LocalEngine, OptimizerStep, Sampler, TrieBatch } from '../../src/engine/engine.ts';
 import { openEmbedded } from '../../src/engine/engines/embedded.ts';
-import { ScriptedSampler } from '../../src/engine/engines/scripted.ts';
 import { scoreIds } from '../../src/engine/score-ids.ts';
 import { createEngineHost } from '../../src/host/engine-host.ts';
 import { layoutTrajectories } from '../../src/trie/layout.ts';
-import { ask } from './engine-collect.ts';
+import { ask, type Completion } from './engine-collect.ts';
+import { kindsOf } from './engine-kinds.ts';
 import { livelyCheckpoint, tinyShape } from './engine-models.ts';
+import { replacesWeights } from './weights-contract.ts';
 
-const built = existsSync(new URL('../../native/build/espalier.node', import.meta.url));
-const whyNoAddon = 'the native addon is not built';
 let directory = '';
 let model = '';
 beforeAll(async () => {
@@ -29,25 +28,9 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const range = (length: number, from = 0) => Array.from({ length }, (_, i) => (i * 7 + from) % tinyShape.vocabSize);
-const scripted = () =>
-  new ScriptedSampler({
-    contextLength: tinyShape.contextLength,
-    vocabSize: tinyShape.vocabSize,
-    complete: (prompt) => Int32Array.from({ length: 300 }, (_, i) => (i + (prompt[0] as number)) % tinyShape.vocabSize),
-  });
+const kinds = kindsOf(() => model);
 
-interface Kind {
-  readonly name: string;
-  readonly skip: string | null;
-  open(): Promise<Sampler & { close?(): Promise<void> }>;
-}
-const samplers: Kind[] = [
-  { name: 'embedded', skip: built ? null : whyNoAddon, open: () => openEmbedded({ model, threads: 2 }) },
-  { name: 'host(embedded)', skip: built ? null : whyNoAddon, open: () => createEngineHost({ model, threads: 2 }) },
-  { name: 'scripted', skip: null, open: async () => scripted() },
-];
-
-for (const { name, skip, open } of samplers) {
+for (const { name, skip, open, tolerance } of kinds) {
   describe.skipIf(skip !== null)(`${name} samples${skip === null ? '' : ` (skipped: ${skip})`}`, () => {
     let engine: Sampler & { close?(): Promise<void> };
     beforeAll(async () => {
@@ -70,26 +53,48 @@ for (const { name, skip, open } of samplers) {
     });
 
     test('prompt and completion together never pass the context', async () => {
-      const { ids, end } = await ask(engine, range(tinyShape.contextLength - 3), { maxTokens: 20 });
+      const { ids, end } = await ask(engine, range(engine.contextLength - 3), { maxTokens: 20 });
       expect([ids.length, end.reason]).toEqual([3, 'length']);
-      const none = await ask(engine, range(tinyShape.contextLength), { maxTokens: 20 });
+      const none = await ask(engine, range(engine.contextLength), { maxTokens: 20 });
       expect([none.ids.length, none.end.reason]).toEqual([0, 'length']);
     });
 
     test('an aborted request ends with a failure that says so', async () => {
       const { end } = await ask(engine, range(5), { maxTokens: 100, signal: AbortSignal.abort() });
       expect(end).toEqual({ type: 'end', reason: 'failed', message: 'aborted by the caller' });
+      const leaving = new AbortController();
+      const left = ask(engine, range(5), { maxTokens: 200, signal: leaving.signal });
+      leaving.abort();
+      expect((await left).end).toEqual({ type: 'end', reason: 'failed', message: 'aborted by the caller' });
     });
 
     test('equal requests get equal completions', async () => {
       const [first, second] = await Promise.all([ask(engine, range(30)), ask(engine, range(30))]);
-      expect(first).toEqual(second);
-      expect(await ask(engine, range(30))).toEqual(first);
+      expectSame(first, second, tolerance);
+      expectSame(await ask(engine, range(30)), first, tolerance);
+    });
+
+    test('an impossible request fails, and the next one is well', async () => {
+      expect((await ask(engine, range(5), { maxTokens: 0 })).end.reason).toBe(
+        name === 'scripted' ? 'length' : 'failed',
+      );
+      expect((await ask(engine, range(5))).end.reason).toBe('length');
     });
   });
 }
 
-const localEngines = samplers.slice(0, 2).map(({ name, skip }) => ({ name, skip }));
+replacesWeights(kinds);
+
+function expectSame(got: Completion, wanted: Completion, tolerance: number): void {
+  expect([got.ids, got.versions, got.end]).toEqual([wanted.ids, wanted.versions, wanted.end]);
+  expect(got.entropies).toEqual(wanted.entropies);
+  got.logprobs.forEach((logprob, i) => {
+    expect(Math.abs(logprob - (wanted.logprobs[i] as number))).toBeLessThanOrEqual(tolerance);
+  });
+}
+
+const built = existsSync(new URL('../../native/build/espalier.node', import.meta.url));
+const localEngines = ['embedded', 'host(embedded)'].map((name) => ({ name, skip: built ? null : 'no native addon' }));
 const openLocal = (name: string, options = {}): Promise<LocalEngine> =>
   name === 'embedded'
     ? openEmbedded({ model, threads: 2, ...options })

@@ -21,9 +21,9 @@ export const tinyShape: ModelShape = {
 };
 
 /** As random weights are, but no projection is 0: every block does something, and every cached position matters. */
-export function livelyCheckpoint(shape: ModelShape = tinyShape): Checkpoint {
+export function livelyCheckpoint(shape: ModelShape = tinyShape, seed = 1n): Checkpoint {
   const files = new Map([['tokenizer.json', Buffer.from('{}')]]);
-  const checkpoint = randomCheckpoint(shape, 1n, files);
+  const checkpoint = randomCheckpoint(shape, seed, files);
   const { names, data } = checkpoint.weights;
   const lively = data.map((values, i) => {
     if (values[0] !== 0) return values;

@@ -1,0 +1,103 @@
+/**
+ * What a server is and can do, asked before anything depends on it.
+ *
+ * Invariant: what is needed and not there is an EspalierError('config') that says how to start the server.
+ */
+import { z } from 'zod';
+import { EspalierError, messageOf } from '../../../core/errors.ts';
+import type { ServerWeights, UpstreamKind, UpstreamProtocol } from './protocol.ts';
+import { ServerRefusal, type UpstreamServer } from './server.ts';
+
+export interface ProbedServer {
+  /** The name that it serves its base model under. */
+  readonly model: string;
+  readonly contextLength: number;
+  readonly weights: ServerWeights;
+  /** Why log-probabilities at temperature 1 cannot be had when sampling at this one; null: they can. */
+  problemAt(temperature: number): string | null;
+}
+
+export interface Needs {
+  /** Every temperature that will be sampled at. */
+  readonly temperatures?: readonly number[];
+  readonly newWeights?: boolean;
+  /** Text and the ids that it must have: a server of another model is refused. */
+  readonly encoded?: { readonly text: string; readonly ids: readonly number[] };
+}
+
+const models = z.object({
+  data: z
+    .array(z.object({ id: z.string(), owned_by: z.string().nullish(), max_model_len: z.number().int().positive() }))
+    .min(1),
+});
+const tokenized = z.object({ tokens: z.array(z.number()) });
+
+/** Nats by which the greatest log-probability of one place may differ between two requests. */
+const noise = 0.01;
+
+/** Which protocol a server speaks, by what it says of itself. Throws EspalierError('config'). */
+export async function kindOf(server: UpstreamServer): Promise<UpstreamKind> {
+  const owner = (await readModels(server)).owned_by;
+  if (owner === 'vllm' || owner === 'sglang') return owner;
+  throw new EspalierError('config', `${server.url} says it is "${owner}": name its kind, vllm or sglang`);
+}
+
+/** Throws EspalierError('config'). */
+export async function probe(server: UpstreamServer, protocol: UpstreamProtocol, needs: Needs): Promise<ProbedServer> {
+  const { id: model, max_model_len } = await readModels(server);
+  const contextLength = max_model_len - protocol.reservedTokens;
+  const { wayOut } = protocol;
+  const unfit = (what: string, way: string) => new EspalierError('config', `${server.url} ${what}: ${way}`);
+  try {
+    const weights = await protocol.weights(server);
+    if (needs.newWeights === true && !weights.replaceable) throw unfit('takes no new weights', wayOut.replaceable);
+    const plain = await reportsPlainLogprobs(server, protocol, model);
+    const problemAt = (temperature: number): string | null =>
+      plain || temperature === 1 || temperature === 0
+        ? null
+        : `${server.url} reports log-probabilities of temperature ${temperature} and not of 1: ${wayOut.plainLogprobs}`;
+    for (const problem of (needs.temperatures ?? []).map(problemAt)) {
+      if (problem !== null) throw new EspalierError('config', problem);
+    }
+    if (needs.encoded !== undefined) await checkTokenizer(server, model, needs.encoded);
+    return { model, contextLength, weights, problemAt };
+  } catch (cause) {
+    if (cause instanceof EspalierError) throw cause;
+    throw unfit(`cannot be used (${messageOf(cause)})`, wayOut.readable);
+  }
+}
+
+/** Sampling hotter must not change what is reported for the likeliest token. */
+async function reportsPlainLogprobs(server: UpstreamServer, protocol: UpstreamProtocol, model: string) {
+  const at1 = await protocol.greatestLogprob(server, model, 1);
+  if (at1 > noise) {
+    const problem = `${server.url} reports logits where log-probabilities should be: ${protocol.wayOut.plainLogprobs}`;
+    throw new EspalierError('config', problem);
+  }
+  return Math.abs(at1 - (await protocol.greatestLogprob(server, model, 2))) < noise;
+}
+
+async function checkTokenizer(server: UpstreamServer, model: string, { text, ids }: NonNullable<Needs['encoded']>) {
+  const answer = await server.call('POST', '/tokenize', { model, prompt: text, add_special_tokens: false }, 60_000);
+  const { tokens } = tokenized.parse(answer);
+  if (tokens.join() === ids.join()) return;
+  throw new EspalierError(
+    'config',
+    `${server.url} serves "${model}", which has another tokenizer than the model folder`,
+  );
+}
+
+async function readModels(server: UpstreamServer) {
+  try {
+    const [first] = models.parse(await server.call('GET', '/v1/models', undefined, 60_000)).data;
+    return first as NonNullable<typeof first>;
+  } catch (cause) {
+    const refused = cause instanceof ServerRefusal && (cause.status === 401 || cause.status === 403);
+    const why = refused
+      ? 'it wants a key: set ESPALIER_ENGINE_KEY'
+      : cause instanceof z.ZodError
+        ? 'no list of models'
+        : messageOf(cause);
+    throw new EspalierError('config', `${server.url} cannot be used as an engine: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What differs between the servers that an upstream engine speaks to. One file a kind: ../vllm.ts, ../sglang.ts.
+ *
+ * Invariant: a protocol says how something is asked and read; when, and what a failure means, is upstream-engine.ts's.
+ */
+import type { GenerateRequest } from '../../engine.ts';
+import type { UpstreamServer } from './server.ts';
+
+export type UpstreamKind = 'vllm' | 'sglang';
+
+/** What one event of a stream adds. */
+export interface Piece {
+  readonly ids: readonly number[];
+  readonly logprobs: readonly number[];
+  /** `aborted`: the server ended it for someone else's reason, such as a pause. */
+  readonly end: 'stop' | 'length' | 'aborted' | null;
+  /** What the server calls the weights that sampled it; null where it does not say. */
+  readonly weights: string | null;
+}
+
+export interface ServerWeights {
+  /** What the server calls them; null where it does not say. */
+  readonly label: string | null;
+  /** Whether it can be paused and given others. */
+  readonly replaceable: boolean;
+}
+
+export interface UpstreamProtocol {
+  readonly kind: UpstreamKind;
+  /** Of the context that the server names, what it never fills. */
+  readonly reservedTokens: number;
+  readonly generatePath: string;
+  /** `request.sampling.maxTokens` fits into the context. */
+  generateBody(request: GenerateRequest, model: string): unknown;
+  /** A reader of one stream's events. Throws ServerFault for what it cannot read. */
+  reader(): (event: unknown) => Piece;
+  /**
+   * Samples one token and gives the greatest log-probability that is reported for its place: what shows whether a server
+   * reports log-probabilities of the temperature that it samples at.
+   */
+  greatestLogprob(server: UpstreamServer, model: string, temperature: number): Promise<number>;
+  weights(server: UpstreamServer): Promise<ServerWeights>;
+  pause(server: UpstreamServer): Promise<void>;
+  resume(server: UpstreamServer): Promise<void>;
+  /** While paused. The server's caches of the old weights are dropped. */
+  load(server: UpstreamServer, directory: string, label: string): Promise<void>;
+  /** How a server is started so that it can do what it was asked for and could not. */
+  readonly wayOut: { readonly replaceable: string; readonly plainLogprobs: string; readonly readable: string };
+}
