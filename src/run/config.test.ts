@@ -38,6 +38,7 @@ describe('a configuration', () => {
     [['learn.turnPrize=1'], /unknown key learn.turnPrize \(known: .*turnPrice/],
     [['learn.turnPrice=2'], /learn.turnPrice: .*<=1/],
     [['rollout.groupSize=1'], /rollout.groupSize: .*>=2/],
+    [['engine.kind=vllm'], /engine.kind: only the embedded engine trains/],
     [['batches=many'], /batches: .*expected number/],
     [['batches'], /--set batches: write it as key=value/],
     [['seed=1', 'seed.deep=1'], /--set seed.deep=1: seed holds a value, not settings/],

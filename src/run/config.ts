@@ -72,6 +72,9 @@ const evaluationSchema = z
   })
   .prefault({});
 
+const onlyEmbedded =
+  'only the embedded engine trains, and a run samples what it trains on; vLLM and SGLang sample for espalier serve';
+
 const schema = z.strictObject({
   name: z
     .string()
@@ -89,7 +92,13 @@ const schema = z.strictObject({
   rollout: rolloutSchema,
   learn: learnSchema,
   evaluation: evaluationSchema,
-  engine: z.strictObject({ threads: positive.default(2), cacheBlocks: positive.default(4096) }).prefault({}),
+  engine: z
+    .strictObject({
+      threads: positive.default(2),
+      cacheBlocks: positive.default(4096),
+      kind: z.literal('embedded', { error: onlyEmbedded }).optional(),
+    })
+    .prefault({}),
   proxy: z.strictObject({ port: z.number().int().min(0).max(65_535).default(0) }).prefault({}),
   /** Batches between checkpoints that a resume can start from. */
   checkpointEvery: positive.default(10),

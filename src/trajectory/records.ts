@@ -151,7 +151,8 @@ export interface ManifestRecord {
 export interface VersionRecord {
   readonly type: 'version';
   readonly version: PolicyVersion;
-  readonly sha256: string;
+  /** Null where a server of someone else's has the weights. */
+  readonly sha256: string | null;
   /** Relative to the run directory, or null when the weights were not saved. */
   readonly checkpoint: string | null;
 }

@@ -36,7 +36,7 @@ for (const { name, skip, open, tolerance } of kinds) {
     beforeAll(async () => {
       engine = await open();
     });
-    afterAll(() => engine.close?.());
+    afterAll(() => engine?.close?.());
 
     test('maxTokens ends a completion with `length` and exactly that many tokens', async () => {
       const { ids, end } = await ask(engine, range(5), { maxTokens: 21 });

@@ -20,6 +20,8 @@ export interface FakeVllmOptions {
   readonly devMode?: boolean;
   /** `--logprobs-mode`: the default, or of the temperature that is sampled at. */
   readonly logprobsMode?: 'raw_logprobs' | 'processed_logprobs';
+  /** The model's tokenizer; one of letters when not given. */
+  readonly encode?: (text: string) => readonly number[];
   /** `--api-key`, which guards `/v1` only. */
   readonly key?: string;
 }
@@ -62,7 +64,7 @@ export class FakeVllm extends FakeServer {
       case 'GET /v1/models':
         return { object: 'list', data: [this.#modelCard()] };
       case 'POST /tokenize':
-        return tokenized(String(call.body['prompt']), this.#open.contextLength);
+        return tokenized(String(call.body['prompt']), this.#open.contextLength, this.#options.encode);
       case 'POST /v1/completions':
         return this.#complete(call.body, response);
       default:
@@ -213,7 +215,11 @@ const refusal = (code: number, message: string, type = 'BadRequestError'): Answe
 /** A tokenizer of letters. */
 export const letterIds = (prompt: string): number[] =>
   [...prompt].map((letter) => (letter.codePointAt(0) as number) % 50);
-export const tokenized = (prompt: string, max_model_len: number) => {
-  const tokens = letterIds(prompt);
+export const tokenized = (
+  prompt: string,
+  max_model_len: number,
+  encode: (text: string) => readonly number[] = letterIds,
+) => {
+  const tokens = encode(prompt);
   return { count: tokens.length, max_model_len, tokens, token_strs: null };
 };

@@ -1,5 +1,7 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { EspalierError } from '../../core/errors.ts';
+import type { UpstreamKind } from '../../engine/engines/upstream.ts';
+import type { EngineServers } from '../../run/serving/engine-servers.ts';
 import type { LearnOptions } from '../../run/serving/online-learner.ts';
 import { serve } from '../../run/serving/serve.ts';
 import { collect, nonNegative, wholeNumber } from '../options.ts';
@@ -19,6 +21,8 @@ export function serveCommand(): Command {
     .option('--checkpoint-every <n>', 'steps between checkpoints; the two newest are kept', wholeNumber, 1)
     .option('--seed <n>', 'seed of the sampling', wholeNumber, 0)
     .option('--threads <n>', 'threads of the engine', wholeNumber, 2)
+    .option('--engine-url <url>', 'a vLLM or SGLang server that samples instead; may be repeated', collect, [])
+    .addOption(new Option('--engine-kind <kind>', 'what it is (default: asked)').choices(['vllm', 'sglang']))
     .option(
       '--model-map <name=to>',
       'policy, untrained, refuse or http://host/v1#model for a requested name, * for others; may be repeated',
@@ -34,6 +38,7 @@ export function serveCommand(): Command {
         upstreamKey: process.env['ESPALIER_UPSTREAM_KEY'] || null,
         run: run ?? null,
         maxTokens: maxTokens ?? null,
+        engineServers: engineServers(options),
         learn: options.learn ? learnOptions(options) : null,
       },
       toTerminal,
@@ -47,12 +52,22 @@ interface ServeFlags extends AccessFlags {
   readonly maxTokens?: number;
   readonly seed: number;
   readonly threads: number;
+  readonly engineUrl: readonly string[];
+  readonly engineKind?: UpstreamKind;
   readonly modelMap: readonly string[];
   readonly learn: boolean;
   readonly groupSize: number;
   readonly groupsPerStep: number;
   readonly learningRate?: number;
   readonly checkpointEvery: number;
+}
+
+function engineServers({ engineUrl: urls, engineKind }: ServeFlags): EngineServers | null {
+  if (urls.length === 0) {
+    if (engineKind === undefined) return null;
+    throw new EspalierError('config', `--engine-kind ${engineKind} needs an --engine-url`);
+  }
+  return { urls, kind: engineKind ?? null, key: process.env['ESPALIER_ENGINE_KEY'] || null };
 }
 
 function learnOptions({

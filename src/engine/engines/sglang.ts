@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import type { GenerateRequest } from '../engine.ts';
-import type { Piece, UpstreamProtocol } from './upstream/protocol.ts';
+import { type Piece, probeMs, type UpstreamProtocol } from './upstream/protocol.ts';
 import { ServerFault, ServerRefusal } from './upstream/server.ts';
 
 /** Log-probability, id, text. */
@@ -60,7 +60,7 @@ export const sglang: UpstreamProtocol = {
   async greatestLogprob(server, _model, temperature) {
     const sampling = { temperature, maxTokens: 1, stopIds: [] };
     const body = { ...generateBody({ ids: Int32Array.of(0), sampling, seed: 0n }), top_logprobs_num: 1 };
-    const { meta_info } = parsed(answer, await server.call('POST', '/generate', body, 60_000));
+    const { meta_info } = parsed(answer, await server.call('POST', '/generate', body, probeMs));
     const greatest = meta_info.output_top_logprobs?.[0]?.[0]?.[0];
     if (meta_info.output_token_logprobs?.length !== 1 || greatest === undefined) {
       throw new ServerFault('it answers without token ids or log-probabilities');
@@ -84,7 +84,6 @@ export const sglang: UpstreamProtocol = {
   wayOut: {
     replaceable: 'its key must be the admin key',
     plainLogprobs: 'start it with SGLANG_RETURN_ORIGINAL_LOGPROB=1',
-    readable: 'SGLang gives them from 0.5 on',
   },
 };
 

@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { seedOf } from '../../core/random.ts';
 import type { GenerateRequest } from '../engine.ts';
-import type { Piece, UpstreamProtocol } from './upstream/protocol.ts';
+import { type Piece, probeMs, type UpstreamProtocol } from './upstream/protocol.ts';
 import { ServerFault, ServerRefusal, type UpstreamServer } from './upstream/server.ts';
 
 const ids = z.array(z.number().int().nonnegative());
@@ -46,10 +46,10 @@ export const vllm: UpstreamProtocol = {
   async greatestLogprob(server, model, temperature) {
     const sampling = { temperature, maxTokens: 1, stopIds: [] };
     const body = { ...completionBody({ ids: Int32Array.of(0), sampling, seed: 0n }, model), logprobs: 1 };
-    const [read] = parsed(answer, await server.call('POST', '/v1/completions', body, 60_000)).choices;
+    const [read] = parsed(answer, await server.call('POST', '/v1/completions', body, probeMs)).choices;
     const greatest = Math.max(...Object.values(read?.logprobs?.top_logprobs[0] ?? {}));
     if (read?.token_ids?.length !== 1 || !Number.isFinite(greatest)) {
-      throw new ServerFault('it answers without token ids or log-probabilities');
+      throw new ServerFault('it answers without token ids or log-probabilities, which vLLM gives from 0.10.2 on');
     }
     return greatest;
   },
@@ -77,7 +77,6 @@ export const vllm: UpstreamProtocol = {
   wayOut: {
     replaceable: 'start it with VLLM_SERVER_DEV_MODE=1',
     plainLogprobs: 'start it with --logprobs-mode raw_logprobs',
-    readable: 'vLLM gives them from 0.10.2 on',
   },
 };
 

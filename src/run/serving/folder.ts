@@ -15,8 +15,8 @@ export type ServingConfig =
   | {
       readonly kind: 'serve';
       readonly model: string;
-      /** Of the weights: a directory holds turns of one model. */
-      readonly sha256: string;
+      /** Of the weights: a directory holds turns of one model. Null where a server of someone else's has them. */
+      readonly sha256: string | null;
     }
   | { readonly kind: 'proxy'; readonly upstream: string };
 
@@ -83,7 +83,8 @@ export function checkpointsOf(path: string): number[] {
 
 function differenceOf(known: ServingConfig, config: ServingConfig): string | null {
   if (known.kind === 'serve' && config.kind === 'serve') {
-    return known.sha256 === config.sha256 ? null : `other weights (${known.model})`;
+    const isSame = known.sha256 === config.sha256 && (config.sha256 !== null || known.model === config.model);
+    return isSame ? null : `other weights (${known.model})`;
   }
   if (known.kind === 'proxy' && config.kind === 'proxy') {
     return known.upstream === config.upstream ? null : `another upstream (${known.upstream})`;

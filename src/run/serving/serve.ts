@@ -10,10 +10,11 @@ import { once } from 'node:events';
 import { relative } from 'node:path';
 import { systemClock } from '../../core/clock.ts';
 import { EspalierError, messageOf } from '../../core/errors.ts';
-import { policyVersion, type RolloutId } from '../../core/ids.ts';
+import { type PolicyVersion, policyVersion, type RolloutId } from '../../core/ids.ts';
 import { seedOf } from '../../core/random.ts';
 import { invalid } from '../../dialects/json-reader.ts';
-import { createEngineHost } from '../../host/engine-host.ts';
+import type { Sampler } from '../../engine/engine.ts';
+import { createEngineHost, type EngineHost } from '../../host/engine-host.ts';
 import { newKey } from '../../proxy/access.ts';
 import { Metrics } from '../../proxy/metrics.ts';
 import { ModelMap } from '../../proxy/model-map.ts';
@@ -26,6 +27,7 @@ import { onInterrupt } from '../interrupt.ts';
 import { policyName } from '../options.ts';
 import { type AccessOptions, readyLine, serverAccess } from './access.ts';
 import { defaultSession, nextDefaultRollout } from './default-session.ts';
+import { type EngineServers, openEngineServers } from './engine-servers.ts';
 import { claimFolder, findServingFolder, latestCheckpoint } from './folder.ts';
 import { type LearnOptions, OnlineLearner } from './online-learner.ts';
 import { revivingSampler } from './reviving-sampler.ts';
@@ -42,6 +44,8 @@ export interface ServeOptions extends AccessOptions {
   readonly modelMap: readonly string[];
   /** Sent to the upstreams of the map; null sends none. */
   readonly upstreamKey: string | null;
+  /** Servers that sample in place of our own engine, which then is not started. */
+  readonly engineServers: EngineServers | null;
   /** Learn from the rewards of finished sessions; null serves fixed weights. */
   readonly learn: LearnOptions | null;
 }
@@ -62,37 +66,40 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const metrics = new Metrics(access.adminKey);
   const models = ModelMap.of(options.modelMap);
   if (options.learn !== null && options.temperature !== 1) throw learnsAtOne(`--temperature ${options.temperature}`);
+  if (options.learn !== null && options.engineServers !== null) throw learnsOnItsOwn();
   const folder = findServingFolder('serve', options.run);
   const model = modelFolder(options.model);
   await using parts = new AsyncDisposableStack();
   const renderer = await loadRenderer(model);
-  const engine = parts.adopt(await createEngineHost({ model, version: firstVersion, threads: options.threads }), (it) =>
-    it.close(),
-  );
-  const { sha256 } = await engine.snapshot();
+  const { engineServers, temperature, threads } = options;
+  const servers =
+    engineServers === null
+      ? null
+      : parts.adopt(await openEngineServers(engineServers, renderer, temperature, output.tell), (it) => it.close());
+  const own =
+    servers !== null
+      ? null
+      : parts.adopt(await createEngineHost({ model, version: firstVersion, threads }), (it) => it.close());
+  const sha256 = own === null ? null : (await own.snapshot()).sha256;
   await claimFolder(folder, { kind: 'serve', model, sha256 });
   const journal = parts.adopt(await Journal.open(folder.path, { observer: metrics }), (it) => it.close());
   if (journal.index.versions.length === 0) {
     await journal.append({ type: 'version', version: firstVersion, sha256, checkpoint: null });
   }
   const latest = () => latestCheckpoint(folder.path) ?? { path: model, version: firstVersion };
-  if (latest().path !== model) await engine.load(latest().path, latest().version, 'resume');
+  if (own !== null && latest().path !== model) await own.load(latest().path, latest().version, 'resume');
 
-  const sampler = revivingSampler(engine, async () => {
-    output.tell('the engine ended unexpectedly; starting it again');
-    const { path, version } = latest();
-    await engine.restart(path, version, path === model ? 'fresh' : 'resume');
-  });
+  const sampler = servers ?? revived(own as EngineHost, latest, model, output.tell);
   const sampling = (rollout: RolloutId) => ({
     temperature: options.temperature,
-    maxTokensPerTurn: options.maxTokens ?? engine.contextLength,
+    maxTokensPerTurn: options.maxTokens ?? sampler.contextLength,
     seed: seedOf(options.seed, rollout),
     trainable: true,
   });
   const learner =
-    options.learn === null
+    options.learn === null || own === null
       ? null
-      : new OnlineLearner(options.learn, { engine, journal, path: folder.path, tell: output.tell });
+      : new OnlineLearner(options.learn, { engine: own, journal, path: folder.path, tell: output.tell });
   let proxy: ProxyServer | null = null;
   const sessionsApi = new SessionsApi({
     adminKey: access.adminKey,
@@ -130,7 +137,8 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
 
   const run = relative(process.cwd(), folder.path);
   output.ready(readyLine(proxy.url, { key: made, admin: access.newAdminKey }));
-  output.tell(`serving ${options.model}, context ${engine.contextLength}; recording into ${run}; Ctrl-C ends`);
+  const on = servers === null ? '' : ` on ${servers.name}`;
+  output.tell(`serving ${options.model}${on}, context ${sampler.contextLength}; recording into ${run}; Ctrl-C ends`);
   if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
 
   await sessionsApi.close();
@@ -140,6 +148,20 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
     `${journal.index.turnCount} turns recorded (${facts.turns} of the default session); read them with: ` +
       `espalier inspect ${run}`,
   );
+}
+
+/** Our engine, started again with the newest weights when it crashes. */
+function revived(
+  engine: EngineHost,
+  latest: () => { readonly path: string; readonly version: PolicyVersion },
+  model: string,
+  tell: (line: string) => void,
+): Sampler {
+  return revivingSampler(engine, async () => {
+    tell('the engine ended unexpectedly; starting it again');
+    const { path, version } = latest();
+    await engine.restart(path, version, path === model ? 'fresh' : 'resume');
+  });
 }
 
 /** Throws Refusal. */
@@ -155,5 +177,12 @@ function learnsAtOne(what: string): EspalierError {
   return new EspalierError(
     'config',
     `${what}: learning samples at temperature 1, so that what is recorded is the policy's`,
+  );
+}
+
+function learnsOnItsOwn(): EspalierError {
+  return new EspalierError(
+    'config',
+    '--learn with --engine-url: only our own engine trains, and it samples what it learns from; leave one of them out',
   );
 }

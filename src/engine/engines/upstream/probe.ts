@@ -63,7 +63,7 @@ export async function probe(server: UpstreamServer, protocol: UpstreamProtocol, 
     return { model, contextLength, weights, problemAt };
   } catch (cause) {
     if (cause instanceof EspalierError) throw cause;
-    throw unfit(`cannot be used (${messageOf(cause)})`, wayOut.readable);
+    throw unfit('cannot be used as an engine', messageOf(cause));
   }
 }
 

@@ -6,6 +6,9 @@
 import type { GenerateRequest } from '../../engine.ts';
 import type { UpstreamServer } from './server.ts';
 
+/** What a server may take to sample a first token: one that is paused never does. */
+export const probeMs = 120_000;
+
 export type UpstreamKind = 'vllm' | 'sglang';
 
 /** What one event of a stream adds. */
@@ -36,7 +39,7 @@ export interface UpstreamProtocol {
   reader(): (event: unknown) => Piece;
   /**
    * Samples one token and gives the greatest log-probability that is reported for its place: what shows whether a server
-   * reports log-probabilities of the temperature that it samples at.
+   * reports log-probabilities of the temperature that it samples at. Throws ServerFault when there are none, or no ids.
    */
   greatestLogprob(server: UpstreamServer, model: string, temperature: number): Promise<number>;
   weights(server: UpstreamServer): Promise<ServerWeights>;
@@ -45,5 +48,5 @@ export interface UpstreamProtocol {
   /** While paused. The server's caches of the old weights are dropped. */
   load(server: UpstreamServer, directory: string, label: string): Promise<void>;
   /** How a server is started so that it can do what it was asked for and could not. */
-  readonly wayOut: { readonly replaceable: string; readonly plainLogprobs: string; readonly readable: string };
+  readonly wayOut: { readonly replaceable: string; readonly plainLogprobs: string };
 }

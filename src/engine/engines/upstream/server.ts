@@ -39,8 +39,13 @@ export class UpstreamServer {
 
   /** The JSON of an answer, or null for one without a body. */
   async call(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = 600_000): Promise<unknown> {
-    const text = await this.#read(await this.#open(method, path, body, AbortSignal.timeout(timeoutMs)));
-    return text === '' ? null : jsonOf(text);
+    const late = AbortSignal.timeout(timeoutMs);
+    try {
+      const text = await this.#read(await this.#open(method, path, body, late));
+      return text === '' ? null : jsonOf(text);
+    } catch (thrown) {
+      throw late.aborted ? new ServerFault(`no answer to ${path} within ${timeoutMs / 1000} s`) : thrown;
+    }
   }
 
   /** Whether it answers 200 under a path in time. Never throws. */
