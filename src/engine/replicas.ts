@@ -66,7 +66,12 @@ export class Replicas implements Upstream {
     return this.#recovering.size;
   }
 
-  async *generate(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, undefined> {
+  async *generate(asked: GenerateRequest): AsyncGenerator<GenerateEvent, void, undefined> {
+    // Contexts may differ: what one replica begins, any of them must be able to go on with.
+    const room = this.contextLength - asked.ids.length;
+    if (room < 1) return yield { type: 'end', reason: 'length' };
+    const maxTokens = Math.min(asked.sampling.maxTokens, room);
+    const request = { ...asked, sampling: { ...asked.sampling, maxTokens } };
     const replica = this.#choose(request) ?? (await this.#waitForOne(request));
     if (replica === null) {
       const message = request.signal?.aborted === true ? 'aborted by the caller' : `none of ${this.name} is back`;
