@@ -5,6 +5,10 @@ namespace espalier::avx2 {
 #include "lanes_avx2.inc"
 #include "attention.inc"
 }
+namespace espalier::avx512 {
+#include "lanes_avx512.inc"
+#include "attention.inc"
+}
 #endif
 namespace espalier::portable {
 #include "lanes_portable.inc"

@@ -14,6 +14,10 @@ namespace espalier::avx2 {
 #include "lanes_avx2.inc"
 #include "backward_attention.inc"
 }
+namespace espalier::avx512 {
+#include "lanes_avx512.inc"
+#include "backward_attention.inc"
+}
 #endif
 namespace espalier::portable {
 #include "lanes_portable.inc"

@@ -7,6 +7,10 @@ namespace espalier::avx2 {
 #include "lanes_avx2.inc"
 #include "backward_norm.inc"
 }
+namespace espalier::avx512 {
+#include "lanes_avx512.inc"
+#include "backward_norm.inc"
+}
 #endif
 namespace espalier::portable {
 #include "lanes_portable.inc"

@@ -11,6 +11,10 @@
 //   #include "lanes_avx2.inc"
 //   #include "name.inc"
 //   }
+//   namespace espalier::avx512 {
+//   #include "lanes_avx512.inc"
+//   #include "name.inc"
+//   }
 //   #endif
 //   namespace espalier::portable {
 //   #include "lanes_portable.inc"
@@ -43,19 +47,26 @@ inline constexpr int kChain = 256;
 inline constexpr int panelsOf(int count) { return (count + kLanes - 1) / kLanes; }
 inline constexpr int padToLanes(int count) { return panelsOf(count) * kLanes; }
 
-enum class Isa : int { portable = 0, avx2 = 1 };
+enum class Isa : int { portable = 0, avx2 = 1, avx512 = 2 };
 
-/// The set in use: the best that the processor has, or `portable` when ESPALIER_ISA=portable.
+/// The set in use: the one that ESPALIER_ISA names if it is there, or else the best that processor and operating system
+/// have. loadNative refuses to start when ESPALIER_ISA names another.
 Isa currentIsa();
+/// `portable`, `avx2`, `avx512`.
 const char* isaName(Isa isa);
-/// For tests. False (and no change) when the processor lacks it.
+/// For tests and benchmarks. False (and no change) when the machine lacks it.
 bool useIsa(Isa isa);
+bool useIsa(const char* name);
 
 }  // namespace espalier
 
 #if ESPALIER_X86
-#define ESPALIER_DISPATCH(call) \
-  return ::espalier::currentIsa() == ::espalier::Isa::avx2 ? ::espalier::avx2::call : ::espalier::portable::call
+#define ESPALIER_DISPATCH(call)                                      \
+  switch (::espalier::currentIsa()) {                                \
+    case ::espalier::Isa::avx512: return ::espalier::avx512::call;   \
+    case ::espalier::Isa::avx2: return ::espalier::avx2::call;       \
+    default: return ::espalier::portable::call;                      \
+  }
 #else
 #define ESPALIER_DISPATCH(call) return ::espalier::portable::call
 #endif

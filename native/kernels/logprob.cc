@@ -8,6 +8,10 @@ namespace espalier::avx2 {
 #include "lanes_avx2.inc"
 #include "logprob.inc"
 }
+namespace espalier::avx512 {
+#include "lanes_avx512.inc"
+#include "logprob.inc"
+}
 #endif
 namespace espalier::portable {
 #include "lanes_portable.inc"

@@ -79,6 +79,16 @@ void addRowSums(const float* dy, float* gradient, int rows, int width) {
   }
 }
 
+void addOuterProducts(const float* dy, const float* x, float* gradient, int rows, int outputs, int inputs) {
+  for (int o = 0; o < outputs; o++) {
+    for (int i = 0; i < inputs; i++) {
+      float sum = 0;
+      for (int row = 0; row < rows; row++) sum = std::fma(dy[row * outputs + o], x[row * inputs + i], sum);
+      gradient[o * inputs + i] = gradient[o * inputs + i] + sum;
+    }
+  }
+}
+
 void rmsNorm(const float* x, const float* gain, int rows, int width, float epsilon, float* y, float* inverse) {
   for (int row = 0; row < rows; row++) {
     float lanes[kLanes] = {};

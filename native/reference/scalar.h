@@ -17,6 +17,9 @@ void addBias(const float* bias, float* c, int rows, int width);
 /// gradient[i] += sum over rows of dy[row][i]
 void addRowSums(const float* dy, float* gradient, int rows, int width);
 
+/// gradient[o][i] += sum over rows of dy[row][o] * x[row][i]
+void addOuterProducts(const float* dy, const float* x, float* gradient, int rows, int outputs, int inputs);
+
 /// cosines, sines: [positions][headDim / 2]. scaling: factor, low and high frequency factor, original context; or null.
 void ropeTable(int positions, int headDim, double theta, const float* scaling, float* cosines, float* sines);
 

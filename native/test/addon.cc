@@ -11,6 +11,7 @@
 
 #include "../binding/table.h"
 #include "../kernels/attention.h"
+#include "../kernels/backward_matrix.h"
 #include "../kernels/bias.h"
 #include "../kernels/gemm.h"
 #include "../kernels/isa.h"
@@ -36,8 +37,7 @@ bool flag(const Info& info, size_t at) { return info[at].ToBoolean().Value(); }
 bool wantsScalar(const Info& info) { return flag(info, info.Length() - 1); }
 
 Napi::Value useIsaByName(const Info& info) {
-  const std::string name = info[0].ToString().Utf8Value();
-  return Napi::Boolean::New(info.Env(), useIsa(name == "avx2" ? Isa::avx2 : Isa::portable));
+  return Napi::Boolean::New(info.Env(), useIsa(info[0].ToString().Utf8Value().c_str()));
 }
 
 // exp(x, scalar) -> y
@@ -98,6 +98,20 @@ Napi::Value addRowSumsArrays(const Info& info) {
   } else {
     addRowSums(floats(info, 0), width, rows, width, floats(info, 3));
   }
+  return info.Env().Undefined();
+}
+
+// addOuterProducts(dy, x, rows, outputs, inputs, gradient, scalar): gradient in place
+Napi::Value addOuterProductsArrays(const Info& info) {
+  const int rows = integer(info, 2), outputs = integer(info, 3), inputs = integer(info, 4);
+  if (wantsScalar(info)) {
+    scalar::addOuterProducts(floats(info, 0), floats(info, 1), floats(info, 5), rows, outputs, inputs);
+    return info.Env().Undefined();
+  }
+  const int capacity = rows + 3;
+  AlignedFloats panels(static_cast<size_t>(padToLanes(inputs)) * capacity);
+  packColumns(floats(info, 1), rows, inputs, panels.data(), capacity, 0);
+  addOuterProducts(floats(info, 0), outputs, panels.data(), capacity, rows, outputs, inputs, floats(info, 5));
   return info.Env().Undefined();
 }
 
@@ -249,6 +263,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("gemm", gemmArrays);
   add("addBias", addBiasArrays);
   add("addRowSums", addRowSumsArrays);
+  add("addOuterProducts", addOuterProductsArrays);
   add("rmsNorm", rmsNormArrays);
   add("ropeTable", ropeTableArrays);
   add("rope", ropeArrays);

@@ -7,6 +7,10 @@ namespace espalier::avx2 {
 #include "../kernels/lanes_avx2.inc"
 #include "adam.inc"
 }
+namespace espalier::avx512 {
+#include "../kernels/lanes_avx512.inc"
+#include "adam.inc"
+}
 #endif
 namespace espalier::portable {
 #include "../kernels/lanes_portable.inc"

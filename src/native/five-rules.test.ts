@@ -4,18 +4,28 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { Random, seedOf } from '../core/random.ts';
-import { bitsOf, inPieces, loadKernelTest, type Part, planOf, randomIds, rowsOf } from './kernel-case.ts';
+import {
+  bitsOf,
+  eachSet,
+  inPieces,
+  loadKernelTest,
+  type Part,
+  planOf,
+  randomIds,
+  rowsOf,
+  useBestSet,
+} from './kernel-case.ts';
 import type { ModelShape } from './native.ts';
 import { randomTensors, shapes as trainShapes } from './train-case.ts';
 
 const native = loadKernelTest();
 const { kernels } = native;
-const hasAvx2 = kernels.useIsa('avx2');
+const sets = eachSet(kernels);
 const blockTokens = native.cacheBlockTokens();
 afterEach(() => {
   native.setThreads(1);
   kernels.flushSubnormals(false);
-  kernels.useIsa(hasAvx2 ? 'avx2' : 'portable');
+  useBestSet(kernels);
 });
 
 const shapes: Readonly<Record<string, ModelShape>> = {
@@ -99,12 +109,16 @@ for (const [name, shape] of Object.entries(shapes)) {
       expect(results[2]).toEqual(results[0]);
     });
 
-    test.runIf(hasAvx2)('rules 2 and 4: AVX2 and the portable build give the same bits', async () => {
-      const ids = randomIds(random, 70, shape.vocabSize);
-      const onAvx2 = await native.logits(weights, ids);
-      kernels.useIsa('portable');
-      expect(bitsOf(await native.logits(weights, ids)) === bitsOf(onAvx2)).toBe(true);
-    });
+    for (const { set, missing, note } of sets) {
+      test.skipIf(missing)(`rules 2 and 4: ${set} gives the bits of the portable build${note}`, async () => {
+        const ids = randomIds(random, 70, shape.vocabSize);
+        kernels.useIsa('portable');
+        const portable = bitsOf(await native.logits(weights, ids));
+        kernels.useIsa(set);
+        expect(native.instructionSet()).toBe(set);
+        expect(bitsOf(await native.logits(weights, ids)) === portable).toBe(true);
+      });
+    }
 
     test('rule 5: score gives the log-probabilities that sampling reported', async () => {
       const cache = native.createCache(shape, 5);

@@ -10,10 +10,14 @@ import type { Cache, ForwardPlan, ForwardResult, Native, Weights } from './nativ
 
 type Numbers = Float32Array;
 
+/** Every set that kernels are built for, the best first. */
+export const instructionSets = ['avx512', 'avx2', 'portable'] as const;
+export type InstructionSet = (typeof instructionSets)[number];
+
 /** Arrays are row-major; results are written in place where nothing is returned. `scalar` takes the twin. */
 export interface Kernels {
   /** False when the processor lacks it. */
-  useIsa(name: 'avx2' | 'portable'): boolean;
+  useIsa(name: InstructionSet): boolean;
   exp(x: Numbers, scalar: boolean): Numbers;
   /** c [m][n] (+)= a [m][k] w^T; w is [n][k], or [k][n] when transposed. */
   gemm(
@@ -31,6 +35,16 @@ export interface Kernels {
   addBias(bias: Numbers, rows: number, width: number, c: Numbers, scalar: boolean): void;
   /** gradient [width] += the rows of dy [rows][width] */
   addRowSums(dy: Numbers, rows: number, width: number, gradient: Numbers, scalar: boolean): void;
+  /** gradient [outputs][inputs] += dy [rows][outputs]^T x [rows][inputs] */
+  addOuterProducts(
+    dy: Numbers,
+    x: Numbers,
+    rows: number,
+    outputs: number,
+    inputs: number,
+    gradient: Numbers,
+    scalar: boolean,
+  ): void;
   rmsNorm(
     x: Numbers,
     gain: Numbers,
@@ -84,6 +98,21 @@ export interface Kernels {
 
 export function loadKernelTest(): Native & { readonly kernels: Kernels } {
   return createRequire(import.meta.url)('../../native/build/kernel-test.node') as Native & { kernels: Kernels };
+}
+
+/** Back to the set that is used where a test does not choose. */
+export function useBestSet(kernels: Kernels): void {
+  instructionSets.some((set) => kernels.useIsa(set));
+}
+
+/** For tests of each set: those that this machine lacks are skipped, and `note` says so in the test's name. */
+export function eachSet(kernels: Kernels): { set: InstructionSet; missing: boolean; note: string }[] {
+  const sets = instructionSets.map((set) => {
+    const missing = !kernels.useIsa(set);
+    return { set, missing, note: missing ? ' (skipped: this machine lacks it)' : '' };
+  });
+  useBestSet(kernels);
+  return sets;
 }
 
 /** Uniform in [-scale, scale). */

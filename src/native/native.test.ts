@@ -1,8 +1,9 @@
 /** The boundary itself: what crosses it unharmed, and what is refused before it can touch memory. */
+import { spawnSync } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { Random, seedOf } from '../core/random.ts';
-import { planOf, randomIds } from './kernel-case.ts';
+import { eachSet, loadKernelTest, planOf, randomIds } from './kernel-case.ts';
 import { type ForwardPlan, loadNative } from './native.ts';
 import { randomTensors, shapes, tinyShape as trainShape } from './train-case.ts';
 
@@ -103,6 +104,30 @@ describe('handles and ids', () => {
     expect((await native.score(weights, new Int32Array(0))).length).toBe(0);
   });
 });
+
+for (const { set, missing, note } of eachSet(loadKernelTest().kernels)) {
+  test.skipIf(missing)(`ESPALIER_ISA=${set} runs the kernels on ${set}${note}`, () => {
+    expect(loadedUnder(set).stdout).toBe(set);
+  });
+}
+
+test('the best instruction set is used where ESPALIER_ISA does not choose', () => {
+  const best = eachSet(loadKernelTest().kernels).find(({ missing }) => !missing)?.set;
+  expect(loadedUnder('').stdout).toBe(best);
+});
+
+test('ESPALIER_ISA that names what the machine does not have is refused, with the way out', () => {
+  const { status, stderr } = loadedUnder('avx1024');
+  expect(status).not.toBe(0);
+  expect(stderr).toContain('ESPALIER_ISA is "avx1024", which this machine does not have: set avx512, avx2 or portable');
+});
+
+function loadedUnder(isa: string) {
+  const file = new URL('./native.ts', import.meta.url).href;
+  const program = `process.stdout.write((await import(${JSON.stringify(file)})).loadNative().instructionSet())`;
+  const env = { ...process.env, ESPALIER_ISA: isa };
+  return spawnSync(process.execPath, ['--input-type=module', '-e', program], { env, encoding: 'utf8' });
+}
 
 test('calls that run at once each get their own result', async () => {
   const prompts = Array.from({ length: 24 }, (_, i) => randomIds(random, 5 + i, 37));

@@ -3,6 +3,7 @@
  * logic, defaults or validation. Shapes: B sequences, T tokens of all sequences together.
  */
 import { createRequire } from 'node:module';
+import { EspalierError } from '../core/errors.ts';
 
 /** `rope_type` llama3: low frequencies are divided by `factor`, high ones stay, those between go over smoothly. */
 export interface Llama3Scaling {
@@ -118,7 +119,7 @@ export interface TrainOutcome {
 
 /** The table. Promises settle when the work, done off the JavaScript thread, is over; they reject with one clear line. */
 export interface Native {
-  /** e.g. `avx2`, `portable`. */
+  /** `avx512`, `avx2` or `portable`: the best that the machine has, or what ESPALIER_ISA names. */
   instructionSet(): string;
   /** Size of the own thread pool; results never depend on it. */
   setThreads(count: number): void;
@@ -146,10 +147,21 @@ export interface Native {
 
 const path = '../../native/build/espalier.node';
 
+/** The table, on the instruction set that ESPALIER_ISA names, or else the best. Throws when one is missing. */
 export function loadNative(): Native {
+  let native: Native;
   try {
-    return createRequire(import.meta.url)(path) as Native;
+    native = createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
     throw new Error('the native engine is not built: run `npm run build:native` (needs a C++20 compiler)', { cause });
   }
+  const wanted = process.env['ESPALIER_ISA'];
+  const used = native.instructionSet();
+  if (wanted && wanted !== used) {
+    throw new EspalierError(
+      'config',
+      `ESPALIER_ISA is ${JSON.stringify(wanted)}, which this machine does not have: set avx512, avx2 or portable, or leave it unset (here: ${used})`,
+    );
+  }
+  return native;
 }

@@ -1,18 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { Random, seedOf } from '../core/random.ts';
-import { bitsOf, loadKernelTest } from './kernel-case.ts';
+import { bitsOf, eachSet, loadKernelTest, useBestSet } from './kernel-case.ts';
 import type { ModelShape, Native, Tensors, TrainerState, TrainPlan } from './native.ts';
 import { randomPlan, randomTensors, shapes, tinyShape } from './train-case.ts';
 
 const native = loadKernelTest();
+const sets = eachSet(native.kernels);
 const fixture = new URL('../../test/fixtures/ten-training-steps.json', import.meta.url);
 
 const biased: ModelShape = { ...tinyShape, qkNorm: false, attentionBias: 'qkvo' };
 
 afterEach(() => {
   native.setThreads(1);
-  native.kernels.useIsa('avx2');
+  useBestSet(native.kernels);
 });
 
 function trainerOf(shape: ModelShape, name: string): TrainerState {
@@ -54,12 +55,16 @@ for (const matrices of ['adamw', 'muon'] as const) {
       }
     });
 
-    test(`avx2 and portable give the same bits: ${name}, ${matrices}`, async () => {
-      const plans = plansOf(shape, name, 2, matrices);
-      const fast = await outcome(native, trainerOf(shape, name), plans);
-      expect(native.kernels.useIsa('portable')).toBe(true);
-      expect(await outcome(native, trainerOf(shape, name), plans)).toEqual(fast);
-    });
+    for (const { set, missing, note } of sets.filter(({ set }) => set !== 'portable')) {
+      test.skipIf(missing)(`${set} and portable give the same bits: ${name}, ${matrices}${note}`, async () => {
+        const plans = plansOf(shape, name, 2, matrices);
+        native.kernels.useIsa('portable');
+        const portable = await outcome(native, trainerOf(shape, name), plans);
+        native.kernels.useIsa(set);
+        expect(native.instructionSet()).toBe(set);
+        expect(await outcome(native, trainerOf(shape, name), plans)).toEqual(portable);
+      });
+    }
   }
 
   test(`a run that is exported and imported goes on bit for bit: ${matrices}`, async () => {
@@ -128,14 +133,16 @@ test('repeated steps on one batch bring its loss down', async () => {
   }
 });
 
-test('ten training steps reproduce the stored losses exactly', async () => {
-  const runs = ['adamw', 'muon'] as const;
-  const losses: Record<string, number[]> = {};
-  for (const matrices of runs) {
-    const { steps } = await outcome(native, trainerOf(tinyShape, 'ten'), plansOf(tinyShape, 'ten', 10, matrices));
-    losses[matrices] = steps.flatMap((step) => [step.loss, step.gradientNorm]);
-  }
-  // Written anew, on purpose, when the numerics version changes: UPDATE_FIXTURES=1.
-  if (process.env['UPDATE_FIXTURES'] === '1') writeFileSync(fixture, `${JSON.stringify(losses, null, 2)}\n`);
-  expect(losses).toEqual(JSON.parse(readFileSync(fixture, 'utf8')));
-});
+for (const { set, missing, note } of sets) {
+  test.skipIf(missing)(`ten training steps reproduce the stored losses exactly, on ${set}${note}`, async () => {
+    native.kernels.useIsa(set);
+    const losses: Record<string, number[]> = {};
+    for (const matrices of ['adamw', 'muon'] as const) {
+      const { steps } = await outcome(native, trainerOf(tinyShape, 'ten'), plansOf(tinyShape, 'ten', 10, matrices));
+      losses[matrices] = steps.flatMap((step) => [step.loss, step.gradientNorm]);
+    }
+    // Written anew, on purpose, when the numerics version changes: UPDATE_FIXTURES=1.
+    if (process.env['UPDATE_FIXTURES'] === '1') writeFileSync(fixture, `${JSON.stringify(losses, null, 2)}\n`);
+    expect(losses).toEqual(JSON.parse(readFileSync(fixture, 'utf8')));
+  });
+}

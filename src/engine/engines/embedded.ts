@@ -8,7 +8,7 @@
  * 2. Weights are immutable: a request that runs keeps its snapshot, and cached prefixes never cross versions.
  * 3. Training steps run one after another, in the order of their calls.
  */
-import { EspalierError, messageOf } from '../../core/errors.ts';
+import { boundaryOf, EspalierError, messageOf } from '../../core/errors.ts';
 import { type PolicyVersion, policyVersion } from '../../core/ids.ts';
 import { loadNative, type ModelShape, type Native, type TrainerState, type Weights } from '../../native/native.ts';
 import { type Checkpoint, readCheckpoint, snapshotSha256, writeCheckpoint } from '../checkpoint.ts';
@@ -254,7 +254,7 @@ function loadEngine(): Native {
   try {
     return loadNative();
   } catch (cause) {
-    throw new EspalierError('engine', messageOf(cause), { cause });
+    throw new EspalierError(boundaryOf(cause, 'engine'), messageOf(cause), { cause });
   }
 }
 
