@@ -37,12 +37,16 @@ const run = promisify(execFile);
 const engine = ['kernels', 'model', 'train', 'binding'];
 const targets = {
   espalier: { parts: engine, without: [] },
+  // What `espalier bench` times: kernels one by one, and the processor's peak.
+  'kernel-bench': { parts: ['kernels', 'bench'], without: [] },
   // The engine's table again, with the kernels one by one and the choice of instruction set.
   'kernel-test': { parts: [...engine, 'test', 'reference/scalar.cc'], without: ['binding/addon.cc'] },
   // The trainer's fp64 twin.
   'espalier-test': { parts: ['reference'], without: ['reference/scalar.cc'] },
 } as const satisfies Record<string, { parts: readonly string[]; without: readonly string[] }>;
 type Target = keyof typeof targets;
+const installed: readonly Target[] = ['espalier', 'kernel-bench'];
+const tested: readonly Target[] = [...installed, 'kernel-test', 'espalier-test'];
 
 function flags(): string[] {
   const require = createRequire(import.meta.url);
@@ -182,14 +186,14 @@ export async function buildNative(names: readonly Target[]): Promise<Target[]> {
 
 /** Vitest's global setup: the tests' addons too. */
 export async function setup(): Promise<void> {
-  await buildNative(['espalier', 'kernel-test', 'espalier-test']);
+  await buildNative(tested);
 }
 
 // `import.meta.main` is missing before Node 24.2.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === realpathSync(import.meta.filename)) {
   const all = process.argv.includes('--test');
   try {
-    const changed = await buildNative(all ? ['espalier', 'kernel-test', 'espalier-test'] : ['espalier']);
+    const changed = await buildNative(all ? tested : installed);
     for (const name of changed) console.log(`built native/build/${name}.node`);
   } catch (thrown) {
     console.error(`build-native: ${thrown instanceof Error ? thrown.message : String(thrown)}`);

@@ -35,6 +35,7 @@ const layers: Readonly<Record<string, readonly string[] | 'any'>> = {
     ...['core', 'trie', 'schedule', 'native', 'tokens', 'dialects', 'store', 'trajectory', 'engine', 'proxy'],
     ...['sandbox', 'tasks', 'harness', 'rollout', 'learn', 'host', 'report'],
   ],
+  bench: ['core', 'native', 'engine', 'learn', 'trajectory', 'report', 'run'],
   api: 'any',
   cli: 'any',
 };

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import { Interrupted } from '../run/interrupt.ts';
+import { benchCommand } from './commands/bench.ts';
 import { eraseCommand } from './commands/erase.ts';
 import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
@@ -32,7 +33,8 @@ const program = new Command('espalier')
   .addCommand(pruneCommand())
   .addCommand(eraseCommand())
   .addCommand(seedlingCommand())
-  .addCommand(sftCommand());
+  .addCommand(sftCommand())
+  .addCommand(benchCommand());
 
 try {
   await program.parseAsync();
