@@ -7,7 +7,9 @@ import { loadKernelBench } from '../native/kernel-bench.ts';
 import { type Bench, runBench } from './bench.ts';
 import { decodeBench } from './benches/decode.ts';
 import { type KernelRow, kernelsBench } from './benches/kernels.ts';
+import { llamaBench } from './benches/llama.ts';
 import { type MemoryRow, memoryBench } from './benches/memory.ts';
+import { torchBench } from './benches/torch.ts';
 import { trainBench } from './benches/train.ts';
 import { type TrieRow, trieBench } from './benches/trie.ts';
 import { type BenchReport, reportJson, reportMarkdown, reportText } from './report.ts';
@@ -68,7 +70,7 @@ describe('espalier bench', () => {
       expect(new Set(rows.map(({ threads }) => threads))).toEqual(new Set([1, 2]));
       expect(new Set(rows.map(({ kernel }) => kernel))).toEqual(kernels);
     }
-  });
+  }, 180_000);
 
   it('train: steps of several models', async () => {
     const report = await quick(trainBench, { large: false });
@@ -105,11 +107,18 @@ describe('espalier bench', () => {
     const report = await quick(memoryBench, {});
     checkForms(report);
     const rows = rowsOf<MemoryRow>(report, 'peaks');
-    expect(rows.map(({ leaves }) => leaves)).toEqual([1, 32, 1]);
+    expect(rows.map(({ leaves }) => leaves)).toEqual([1, 8, 32, 1]);
     for (const { peakBytes, heldBytes } of rows) {
       expect(peakBytes.min).toBeGreaterThanOrEqual(heldBytes.min);
       expect(peakBytes.max).toBeLessThan(2 * 2 ** 30);
     }
+  });
+
+  it('torch and llama: say how to install what is missing', async () => {
+    const noPython = quick(torchBench, { python: '/nowhere/python', large: false });
+    await expect(noPython).rejects.toThrow('/nowhere/python does not start');
+    await expect(noPython).rejects.toThrow('bench/torch/README.md');
+    await expect(quick(llamaBench, { modules: '/nowhere' })).rejects.toThrow('bench/llama.cpp/README.md');
   });
 
   it('refuses to run without a thread', async () => {

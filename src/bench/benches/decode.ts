@@ -7,6 +7,7 @@ import { planOf, randomIds } from '../../native/kernel-case.ts';
 import { loadNative, type ModelShape, type Native, type Weights } from '../../native/native.ts';
 import { whole } from '../../report/format.ts';
 import type { Bench, BenchContext } from '../bench.ts';
+import { decodingRate } from '../decoding-rate.ts';
 import { alternate, ratioOf, type Spread, spreadOf } from '../measure.ts';
 import { type ModelName, models } from '../models.ts';
 import { figure, rateText, type Section, section, text, timesText } from '../report.ts';
@@ -36,36 +37,18 @@ export interface DecodeRatioRow {
 
 const batches = [1, 16] as const;
 
-/**
- * Tokens a second of all sequences, from when the last of them has its first event, which holds several tokens: only
- * later events count.
- */
-async function generateRate(
+/** Samples after `ids`; yields how many tokens each event holds. Throws when it ends before `maxTokens`. */
+export async function* engineStream(
   engine: EmbeddedEngine,
-  prompts: readonly Int32Array[],
+  ids: Int32Array,
   maxTokens: number,
-): Promise<number> {
+  seed: number,
+): AsyncGenerator<number> {
   const sampling = { temperature: 1, maxTokens, stopIds: [] };
-  let waiting = prompts.length;
-  let begun = 0;
-  let tokens = 0;
-  await Promise.all(
-    prompts.map(async (ids, i) => {
-      let isFirst = true;
-      for await (const event of engine.generate({ ids, sampling, seed: BigInt(i) })) {
-        if (event.type === 'end') {
-          if (event.reason !== 'length') throw new EspalierError('engine', `decoding ended with ${event.reason}`);
-        } else if (waiting === 0) {
-          tokens += event.ids.length;
-        } else if (isFirst) {
-          isFirst = false;
-          waiting -= 1;
-          if (waiting === 0) begun = performance.now();
-        }
-      }
-    }),
-  );
-  return (1000 * tokens) / (performance.now() - begun);
+  for await (const event of engine.generate({ ids, sampling, seed: BigInt(seed) })) {
+    if (event.type === 'tokens') yield event.ids.length;
+    else if (event.reason !== 'length') throw new EspalierError('engine', `decoding ended with ${event.reason}`);
+  }
 }
 
 /** A case that decodes the same position of `batch` sequences again and again. */
@@ -112,13 +95,15 @@ async function run({ large }: DecodeOptions, { quick, threads, tell }: BenchCont
     const prompts = Array.from({ length: Math.max(...batches) }, () => randomIds(random, context, shape.vocabSize));
     const forward = (batch: number) => forwardCase(native, shape, weights, { context, batch, steps: tokens });
     const [forwardOne, forwardSixteen] = [await forward(1), await forward(16)];
+    const generate = (count: number, length = tokens): Promise<number> =>
+      decodingRate(prompts.slice(0, count).map((ids, i) => engineStream(engine, ids, length, i)));
     // Fills the prefix cache, so that what is timed is decoding.
-    await generateRate(engine, prompts, 2);
+    await generate(16, 1);
     tell(`${model}: batch 1 and 16`);
     const rates = await alternate(
       {
-        one: () => generateRate(engine, prompts.slice(0, 1), tokens),
-        sixteen: () => generateRate(engine, prompts, tokens),
+        one: () => generate(1),
+        sixteen: () => generate(16),
         ...{ forwardOne, forwardSixteen },
       },
       { rounds: quick ? 2 : 15, seconds: 30 },

@@ -18,7 +18,8 @@ export interface MemoryRow extends MemoryWish {
 
 export interface MemoryGrowthRow {
   readonly leaves: number;
-  /** Median peak of that many leaves over that of one path, minus 1. */
+  readonly againstLeaves: number;
+  /** Median peak of the first over that of the second, minus 1. */
   readonly growth: number;
   readonly limit: number;
 }
@@ -51,6 +52,10 @@ async function run(_: object, { quick, threads, tell }: BenchContext): Promise<S
   const leaves = quick ? 32 : 512;
   tell('one path');
   const path = await measure({ ...group, leaves: 1 }, runs);
+  // Busies every gradient lane, each of which has memory of its own: what more leaves cost beyond that.
+  const few = 8;
+  tell(`${few} leaves`);
+  const lanes = await measure({ ...group, leaves: few }, runs);
   tell(`${leaves} leaves`);
   const tree = await measure({ ...group, leaves }, runs);
   const long: MemoryWish = quick
@@ -60,10 +65,16 @@ async function run(_: object, { quick, threads, tell }: BenchContext): Promise<S
   const longest = await measure(long, runs);
   const rows: MemoryRow[] = [
     { ...path, limitBytes: null },
+    { ...lanes, limitBytes: null },
     { ...tree, limitBytes: path.peakBytes.median * (1 + growthLimit) },
     { ...longest, limitBytes: contextLimitBytes },
   ];
-  const growth = tree.peakBytes.median / path.peakBytes.median - 1;
+  const growth = [path, lanes].map(
+    (base): MemoryGrowthRow => ({
+      ...{ leaves, againstLeaves: base.leaves, limit: growthLimit },
+      growth: tree.peakBytes.median / base.peakBytes.median - 1,
+    }),
+  );
   return [
     section<MemoryRow>('peaks', `Resident memory of one step on ${threads} threads, MiB`, rows, [
       text('model', ({ model }) => model),
@@ -74,16 +85,12 @@ async function run(_: object, { quick, threads, tell }: BenchContext): Promise<S
       figure('peak', ({ peakBytes }) => spreadText(peakBytes, mebibytes)),
       figure('limit', ({ limitBytes }) => whole(limitBytes === null ? null : limitBytes / 2 ** 20)),
     ]),
-    section<MemoryGrowthRow>(
-      'growth',
-      'More than one path needs',
-      [{ leaves, growth, limit: growthLimit }],
-      [
-        figure('leaves', (row) => whole(row.leaves)),
-        figure('growth', (row) => percent(row.growth, 1)),
-        figure('limit', (row) => percent(row.limit)),
-      ],
-    ),
+    section('growth', 'Peak of many leaves against few', growth, [
+      figure('leaves', (row) => whole(row.leaves)),
+      figure('against', ({ againstLeaves }) => whole(againstLeaves)),
+      figure('growth', (row) => percent(row.growth, 1)),
+      figure('limit', (row) => percent(row.limit)),
+    ]),
   ];
 }
 

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { type Bench, runBench } from '../../bench/bench.ts';
 import { decodeBench } from '../../bench/benches/decode.ts';
 import { kernelsBench } from '../../bench/benches/kernels.ts';
+import { llamaBench } from '../../bench/benches/llama.ts';
 import { memoryBench } from '../../bench/benches/memory.ts';
 import { torchBench } from '../../bench/benches/torch.ts';
 import { trainBench } from '../../bench/benches/train.ts';
@@ -34,6 +35,13 @@ export function benchCommand(): Command {
       commandOf(torchBench, 'optimizer steps against eager PyTorch (bench/torch/README.md)')
         .option('--python <path>', 'a Python with bench/torch/requirements.txt installed', 'python3')
         .addOption(large),
+    )
+    .addCommand(
+      commandOf(llamaBench, 'decoding against llama.cpp (bench/llama.cpp/README.md)').option(
+        '--modules <folder>',
+        'where node-llama-cpp is installed',
+        'bench/llama.cpp',
+      ),
     );
 }
 
