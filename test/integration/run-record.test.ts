@@ -1,6 +1,7 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RecordedRow } from '../../src/bench/benches/recorded.ts';
 import { replayRun } from '../../src/run/replay.ts';
 import { scoreFile } from '../../src/run/score.ts';
 import { readFrames } from '../../src/store/reader.ts';
@@ -48,6 +49,27 @@ describe('the rows of a run', () => {
       expect(row).toMatchObject({ retokenizedSampledTokens: 0, exactTurns: row['turns'], failures: 0 });
     }
   });
+});
+
+describe('espalier bench trie --run', () => {
+  it(
+    'compares recorded groups, as requests and merged, and prints one JSON object',
+    async () => {
+      const bench = await espalier(folder, 'bench', 'trie', '--quick', '--json', '--run', 'run');
+      expect(bench.code).toBe(0);
+      const { figures } = JSON.parse(bench.stdout) as { readonly figures: { readonly recorded: RecordedRow[] } };
+      const [requests, merged] = figures.recorded as [RecordedRow, RecordedRow];
+      expect(figures.recorded.map(({ samples }) => samples)).toEqual(['per request', 'merged']);
+      expect(requests.flatTokens).toBeGreaterThan(merged.flatTokens);
+      for (const { recomputedTokens, tokenRatio, flopBound, gradientsDifferBy } of figures.recorded) {
+        expect(recomputedTokens).toBe(0);
+        expect(flopBound).toBeGreaterThan(1);
+        expect(flopBound).toBeLessThan(tokenRatio);
+        expect(gradientsDifferBy).toBeLessThan(1e-4);
+      }
+    },
+    patience,
+  );
 });
 
 describe('espalier replay', () => {
