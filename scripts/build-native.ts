@@ -1,6 +1,7 @@
 /**
  * Builds the native engine with one plain C++20 compiler: no node-gyp, no download. The package's install script, and
- * before tests with `--test`.
+ * before tests with `--test`. `--sanitize` builds the same addons into native/build/sanitize with checks of every memory
+ * access and of undefined behaviour, for scripts/sanitize.ts.
  *
  * Invariants:
  * 1. Incremental by content: an object is rebuilt when its source, a header it includes, the compiler or the flags
@@ -46,21 +47,30 @@ const targets = {
 } as const satisfies Record<string, { parts: readonly string[]; without: readonly string[] }>;
 type Target = keyof typeof targets;
 const installed: readonly Target[] = ['espalier', 'kernel-bench'];
-const tested: readonly Target[] = [...installed, 'kernel-test', 'espalier-test'];
+export const allTargets: readonly Target[] = [...installed, 'kernel-test', 'espalier-test'];
 
-function flags(): string[] {
+/** How: for users, or with address and undefined-behaviour sanitizers, where the first fault ends the process. */
+export type Variant = 'release' | 'sanitize';
+const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+/** The addons of a variant. */
+export const addonFolder = (variant: Variant): string => (variant === 'release' ? build : join(build, variant));
+
+function flags(variant: Variant): string[] {
   const require = createRequire(import.meta.url);
   const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
   const wrapper = dirname(require.resolve('node-addon-api/package.json'));
   return [
-    ...['-std=gnu++20', '-O3', '-ffp-contract=off', '-fno-math-errno', '-fPIC', '-pthread', '-fvisibility=hidden'],
+    ...(variant === 'release' ? ['-O3'] : ['-O1', '-g1', '-fno-omit-frame-pointer', ...sanitizers]),
+    ...['-std=gnu++20', '-ffp-contract=off', '-fno-math-errno', '-fPIC', '-pthread', '-fvisibility=hidden'],
     ...['-Wall', '-Wno-psabi', '-DNAPI_VERSION=9', '-DNAPI_CPP_EXCEPTIONS', `-I${headers}`, `-I${wrapper}`],
     // A worker thread that is being terminated can throw nothing any more.
     '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
   ];
 }
 
-function linkFlags(): string[] {
+function linkFlags(variant: Variant): string[] {
+  // Exceptions must be those of the process, which the sanitizers watch.
+  if (variant === 'sanitize') return ['-shared', '-pthread', ...sanitizers];
   return process.platform === 'darwin'
     ? ['-shared', '-undefined', 'dynamic_lookup', '-pthread']
     : ['-shared', '-pthread', '-static-libstdc++', '-static-libgcc'];
@@ -118,17 +128,17 @@ function sourcesOf(target: Target): string[] {
 }
 
 /** Compiles one source unless its object for exactly these inputs is there; returns the object. */
-async function compile(source: string, version: string): Promise<string> {
+async function compile(source: string, version: string, variant: Variant): Promise<string> {
   const path = join(native, source);
   const object = join(
     build,
     'objects',
-    `${source.replaceAll('/', '-')}-${hashOf(inputsOf(path), version, ...flags())}.o`,
+    `${source.replaceAll('/', '-')}-${hashOf(inputsOf(path), version, ...flags(variant))}.o`,
   );
   if (existsSync(object)) return object;
   const temporary = `${object}.${process.pid}`;
   try {
-    const { stderr } = await run(compiler, [...flags(), '-c', path, '-o', temporary], { maxBuffer: 1 << 26 });
+    const { stderr } = await run(compiler, [...flags(variant), '-c', path, '-o', temporary], { maxBuffer: 1 << 26 });
     if (stderr !== '') process.stderr.write(stderr);
   } catch (cause) {
     rmSync(temporary, { force: true });
@@ -149,13 +159,13 @@ function prune(used: ReadonlySet<string>): void {
   }
 }
 
-async function link(target: Target, objects: readonly string[]): Promise<boolean> {
-  const addon = join(build, `${target}.node`);
-  const stamp = join(build, `${target}.inputs`);
-  const inputs = [...objects.map((object) => relative(build, object)), ...linkFlags()].join('\n');
+async function link(target: Target, objects: readonly string[], variant: Variant): Promise<boolean> {
+  const addon = join(addonFolder(variant), `${target}.node`);
+  const stamp = join(addonFolder(variant), `${target}.inputs`);
+  const inputs = [...objects.map((object) => relative(build, object)), ...linkFlags(variant)].join('\n');
   if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs) return false;
   const temporary = `${addon}.${process.pid}`;
-  await run(compiler, [...linkFlags(), ...objects, '-o', temporary]);
+  await run(compiler, [...linkFlags(variant), ...objects, '-o', temporary]);
   rmSync(stamp, { force: true });
   renameSync(temporary, addon);
   writeFileSync(stamp, inputs);
@@ -163,22 +173,23 @@ async function link(target: Target, objects: readonly string[]): Promise<boolean
 }
 
 /** Brings the addons up to date; returns the names of those that changed. Throws one line that says the way out. */
-export async function buildNative(names: readonly Target[]): Promise<Target[]> {
+export async function buildNative(names: readonly Target[], variant: Variant = 'release'): Promise<Target[]> {
   mkdirSync(join(build, 'objects'), { recursive: true });
+  mkdirSync(addonFolder(variant), { recursive: true });
   const version = await compilerVersion();
   const sources = names.map(sourcesOf);
   const objects = new Map<string, string>();
   const waiting = [...new Set(sources.flat())];
   const work = async (): Promise<void> => {
     for (let source = waiting.shift(); source !== undefined; source = waiting.shift()) {
-      objects.set(source, await compile(source, version));
+      objects.set(source, await compile(source, version, variant));
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));
   const changed: Target[] = [];
   for (const [at, name] of names.entries()) {
     const parts = (sources[at] ?? []).map((source) => objects.get(source) ?? '');
-    if (await link(name, parts)) changed.push(name);
+    if (await link(name, parts, variant)) changed.push(name);
   }
   prune(new Set(objects.values()));
   return changed;
@@ -186,15 +197,16 @@ export async function buildNative(names: readonly Target[]): Promise<Target[]> {
 
 /** Vitest's global setup: the tests' addons too. */
 export async function setup(): Promise<void> {
-  await buildNative(tested);
+  await buildNative(allTargets);
 }
 
 // `import.meta.main` is missing before Node 24.2.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === realpathSync(import.meta.filename)) {
-  const all = process.argv.includes('--test');
+  const variant = process.argv.includes('--sanitize') ? 'sanitize' : 'release';
+  const all = variant === 'sanitize' || process.argv.includes('--test');
   try {
-    const changed = await buildNative(all ? tested : installed);
-    for (const name of changed) console.log(`built native/build/${name}.node`);
+    const changed = await buildNative(all ? allTargets : installed, variant);
+    for (const name of changed) console.log(`built ${relative(root, addonFolder(variant))}/${name}.node`);
   } catch (thrown) {
     console.error(`build-native: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     process.exitCode = 1;

@@ -4,7 +4,7 @@
  * Not part of the engine: nothing outside src/bench imports it. It has kernels and a thread pool of its own, so what is
  * set here does not reach the engine of the same process. Calls block the thread that makes them.
  */
-import { createRequire } from 'node:module';
+import { loadAddon } from './native.ts';
 
 declare const prepared: unique symbol;
 /** A kernel with its operands, for as many threads as were set when it was prepared. */
@@ -31,7 +31,7 @@ export interface KernelBench {
 
 export function loadKernelBench(): KernelBench {
   try {
-    return createRequire(import.meta.url)('../../native/build/kernel-bench.node') as KernelBench;
+    return loadAddon('kernel-bench') as KernelBench;
   } catch (cause) {
     throw new Error('the native benchmarks are not built: run `npm run build:native` (needs a C++20 compiler)', {
       cause,

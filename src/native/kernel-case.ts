@@ -4,9 +4,8 @@
  *
  * Not part of the engine: nothing outside tests imports it. The addon is built by `npm run build:native -- --test`.
  */
-import { createRequire } from 'node:module';
 import type { Random } from '../core/random.ts';
-import type { Cache, ForwardPlan, ForwardResult, Native, Weights } from './native.ts';
+import { type Cache, type ForwardPlan, type ForwardResult, loadAddon, type Native, type Weights } from './native.ts';
 
 type Numbers = Float32Array;
 
@@ -97,7 +96,7 @@ export interface Kernels {
 }
 
 export function loadKernelTest(): Native & { readonly kernels: Kernels } {
-  return createRequire(import.meta.url)('../../native/build/kernel-test.node') as Native & { kernels: Kernels };
+  return loadAddon('kernel-test') as Native & { kernels: Kernels };
 }
 
 /** Back to the set that is used where a test does not choose. */

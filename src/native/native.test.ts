@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { Random, seedOf } from '../core/random.ts';
 import { eachSet, loadKernelTest, planOf, randomIds } from './kernel-case.ts';
-import { type ForwardPlan, loadNative } from './native.ts';
+import { addonPath, type ForwardPlan, loadNative } from './native.ts';
 import { randomTensors, shapes, tinyShape as trainShape } from './train-case.ts';
 
 const tinyShape = { ...trainShape, contextLength: 512 };
@@ -145,7 +145,7 @@ test('a worker thread has the engine to itself and may end while work is running
     native.score(weights, Int32Array.of(1, 2, 3)).then((scored) => parentPort.postMessage(scored));
     parentPort.postMessage('started');
   `;
-  const addon = new URL('../../native/build/espalier.node', import.meta.url).pathname;
+  const addon = addonPath('espalier');
   const worker = new Worker(source, { eval: true, workerData: { addon, shape: tinyShape, tensors } });
   await new Promise((resolve, reject) => {
     worker.once('message', resolve);

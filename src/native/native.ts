@@ -3,6 +3,7 @@
  * logic, defaults or validation. Shapes: B sequences, T tokens of all sequences together.
  */
 import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 import { EspalierError } from '../core/errors.ts';
 
 /** `rope_type` llama3: low frequencies are divided by `factor`, high ones stay, those between go over smoothly. */
@@ -145,13 +146,20 @@ export interface Native {
   importOptimizer(trainer: TrainerState, tensors: Tensors): void;
 }
 
-const path = '../../native/build/espalier.node';
+/** `ESPALIER_ADDONS` names another folder of addons: scripts/sanitize.ts runs the tests on sanitized ones. */
+export function addonPath(name: 'espalier' | 'kernel-bench' | 'kernel-test' | 'espalier-test'): string {
+  return resolve(process.env['ESPALIER_ADDONS'] ?? join(import.meta.dirname, '../../native/build'), `${name}.node`);
+}
+
+export function loadAddon(name: Parameters<typeof addonPath>[0]): unknown {
+  return createRequire(import.meta.url)(addonPath(name));
+}
 
 /** The table, on the instruction set that ESPALIER_ISA names, or else the best. Throws when one is missing. */
 export function loadNative(): Native {
   let native: Native;
   try {
-    native = createRequire(import.meta.url)(path) as Native;
+    native = loadAddon('espalier') as Native;
   } catch (cause) {
     throw new Error('the native engine is not built: run `npm run build:native` (needs a C++20 compiler)', { cause });
   }

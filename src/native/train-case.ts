@@ -3,9 +3,8 @@
  *
  * Not part of the engine: nothing outside tests and benches imports it. Everything is drawn from the `Random` given.
  */
-import { createRequire } from 'node:module';
 import type { Random } from '../core/random.ts';
-import type { ModelShape, Tensors, TrainPlan } from './native.ts';
+import { loadAddon, type ModelShape, type Tensors, type TrainPlan } from './native.ts';
 
 export const tinyShape: ModelShape = {
   vocabSize: 37,
@@ -197,7 +196,7 @@ export interface Twin {
 }
 
 export function loadTwin(): Twin {
-  return createRequire(import.meta.url)('../../native/build/espalier-test.node') as Twin;
+  return loadAddon('espalier-test') as Twin;
 }
 
 export function inDouble(tensors: Tensors): { names: readonly string[]; data: Float64Array[] } {
