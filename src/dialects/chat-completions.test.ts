@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseChatRequest } from './chat-completions.ts';
+import { chatParameters } from './chat-parameters.ts';
 import { ChatStream, chatReplyJson } from './chat-reply.ts';
 import type { Completion } from './dialect.ts';
 
@@ -57,6 +59,33 @@ describe('a chat request', () => {
     expect(request.maxTokens).toBe(5);
     expect(request.wishes).toEqual({ temperature: 0.3, max_tokens: 9, max_completion_tokens: 5 });
     expect(request.tools).toEqual([]);
+  });
+});
+
+describe('the parameters', () => {
+  it('stand in the docs as they stand in the code', () => {
+    const docs = readFileSync(new URL('../../docs/dialects.md', import.meta.url), 'utf8');
+    const rows = docs.slice(docs.indexOf('## chat completions'), docs.indexOf('## responses')).split('\n');
+    for (const [name, { is }] of Object.entries(chatParameters)) {
+      expect(
+        rows
+          .find((row) => row.startsWith('|') && row.includes(`\`${name}\``))
+          ?.split('|')[2]
+          ?.trim(),
+        name,
+      ).toBe(is);
+    }
+  });
+
+  it('have their types, and null is not given', () => {
+    const asked = (more: object) =>
+      parseChatRequest({ model: 'm', messages: [{ role: 'user', content: 'x' }], ...more });
+    const none = Object.fromEntries(Object.keys(chatParameters).map((name) => [name, null]));
+    expect(asked({ ...none, model: 'm', messages: [{ role: 'user', content: 'x' }] }).wishes).toEqual({});
+    expect(() => asked({ temperature: 'hot' })).toThrow("'temperature' must be a number");
+    expect(() => asked({ metadata: [] })).toThrow("'metadata' must be an object");
+    expect(() => asked({ store: 1 })).toThrow("'store' must be a boolean");
+    expect(() => asked({ tools: [{ type: { toString: 1 } }] })).toThrow(`Invalid value: '{"toString":1}'`);
   });
 });
 

@@ -1,7 +1,8 @@
 /**
  * The dialect of `POST /v1/chat/completions`: request JSON to messages.
  *
- * Writing replies is in chat-reply.ts. Wishes about sampling are kept as facts, not obeyed: the session owns sampling.
+ * The table of parameters is in chat-parameters.ts, replies in chat-reply.ts. Wishes about sampling are kept as facts, not
+ * obeyed: the session owns sampling.
  *
  * Invariants:
  * 1. What cannot be done is refused with 400 and the field's name; nothing that changes an answer is ignored.
@@ -9,9 +10,20 @@
  */
 import type { Message, ToolCall } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
+import { readChatParameters } from './chat-parameters.ts';
 import { ChatStream, chatErrorJson, chatReplyJson } from './chat-reply.ts';
 import type { CompletionRequest, Dialect } from './dialect.ts';
-import { invalid, type JsonObject, listAt, missing, objectAt, stopStringsAt, textAt, wholeAt } from './json-reader.ts';
+import {
+  invalid,
+  type JsonObject,
+  listAt,
+  missing,
+  objectAt,
+  shownKind,
+  stopStringsAt,
+  textAt,
+  wholeAt,
+} from './json-reader.ts';
 
 export const chatCompletions: Dialect = {
   path: '/chat/completions',
@@ -31,30 +43,6 @@ export interface ChatRequest extends CompletionRequest {
   readonly includeUsage: boolean;
 }
 
-/** Recorded, and overridden by the session or without influence on the answer. */
-const wishNames = new Set(
-  [
-    'temperature top_p presence_penalty frequency_penalty seed max_tokens max_completion_tokens user metadata store',
-    'service_tier parallel_tool_calls prompt_cache_key prompt_cache_retention safety_identifier reasoning_effort',
-    'verbosity',
-  ].flatMap((names) => names.split(' ')),
-);
-const understood = new Set('model messages tools tool_choice stream stream_options n stop'.split(' '));
-
-/** Accepted only with the value that means "not used". */
-const unsupported: Readonly<Record<string, (value: unknown) => boolean>> = {
-  logprobs: (value) => value === null || value === false,
-  top_logprobs: (value) => value === null || value === 0,
-  logit_bias: (value) => value === null || (typeof value === 'object' && Object.keys(value).length === 0),
-  response_format: (value) => value === null || (value as { type?: unknown }).type === 'text',
-  modalities: (value) => value === null || (Array.isArray(value) && value.every((kind) => kind === 'text')),
-  audio: (value) => value === null,
-  prediction: (value) => value === null,
-  functions: (value) => value === null,
-  function_call: (value) => value === null,
-  web_search_options: (value) => value === null,
-};
-
 /** Throws Refusal. */
 export function parseChatRequest(json: unknown): ChatRequest {
   const body = objectAt(json, 'body') as JsonObject & {
@@ -64,12 +52,11 @@ export function parseChatRequest(json: unknown): ChatRequest {
     readonly tool_choice?: unknown;
     readonly stream?: unknown;
     readonly stream_options?: { readonly include_usage?: unknown } | null;
-    readonly n?: unknown;
     readonly stop?: unknown;
     readonly max_tokens?: unknown;
     readonly max_completion_tokens?: unknown;
   };
-  const wishes = refuseWhatCannotBeDone(body);
+  const wishes = readChatParameters(body);
   if (body.messages === undefined) throw missing('messages');
   const messages = listAt(body.messages, 'messages').map(message);
   if (messages.length === 0) throw invalid('messages', `Invalid 'messages': empty array.`, 'empty_array');
@@ -90,35 +77,6 @@ export function parseChatRequest(json: unknown): ChatRequest {
     stop,
     wishes: { ...wishes, ...(stop.length > 0 && { stop }) },
   };
-}
-
-function refuseWhatCannotBeDone(body: JsonObject): Record<string, unknown> {
-  const wishes: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(body)) {
-    if (wishNames.has(name)) wishes[name] = value;
-    else if (Object.hasOwn(unsupported, name)) {
-      if (value !== undefined && !unsupported[name]?.(value)) {
-        throw invalid(
-          name,
-          `Unsupported parameter: '${name}' is not supported with this model.`,
-          'unsupported_parameter',
-        );
-      }
-    } else if (!understood.has(name)) {
-      throw invalid(name, `Unrecognized request argument supplied: ${name}`, 'unknown_parameter');
-    }
-  }
-  const { n, tool_choice: choice, stream } = body as { n?: unknown; tool_choice?: unknown; stream?: unknown };
-  if (n !== undefined && n !== null && n !== 1) {
-    throw invalid('n', `Unsupported value: 'n' must be 1 with this model.`, 'unsupported_value');
-  }
-  if (choice !== undefined && choice !== null && choice !== 'auto' && choice !== 'none') {
-    throw invalid('tool_choice', `Unsupported value: 'tool_choice' must be 'auto' or 'none'.`, 'unsupported_value');
-  }
-  if (stream !== undefined && stream !== null && typeof stream !== 'boolean') {
-    throw invalid('stream', `Invalid type for 'stream': expected a boolean.`, 'invalid_type');
-  }
-  return wishes;
 }
 
 function message(value: unknown, index: number): Message {
@@ -178,7 +136,7 @@ function content(value: unknown, at: string): string | null {
     if (given.type !== 'text') {
       throw invalid(
         `${where}.type`,
-        `Invalid value: '${String(given.type)}'. Supported values are: 'text'.`,
+        `Invalid value: '${shownKind(given.type)}'. Supported values are: 'text'.`,
         'invalid_value',
       );
     }
@@ -212,7 +170,7 @@ function tools(value: unknown): ToolDefinition[] {
     if (given.type !== 'function') {
       throw invalid(
         `${at}.type`,
-        `Invalid value: '${String(given.type)}'. Supported values are: 'function'.`,
+        `Invalid value: '${shownKind(given.type)}'. Supported values are: 'function'.`,
         'invalid_value',
       );
     }

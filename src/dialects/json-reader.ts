@@ -8,10 +8,8 @@ export function invalid(param: string, message: string, code?: string): Refusal 
 }
 
 export function objectAt(value: unknown, param: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid(param, `Invalid type for '${param}': expected an object.`, 'invalid_type');
-  }
-  return value as JsonObject;
+  if (!isObject(value)) throw invalid(param, `Invalid type for '${param}': expected an object.`, 'invalid_type');
+  return value;
 }
 
 export function listAt(value: unknown, param: string): readonly unknown[] {
@@ -29,6 +27,17 @@ export function textAt(value: unknown, param: string): string {
 
 export function missing(param: string): Refusal {
   return invalid(param, `Missing required parameter: '${param}'.`, 'missing_required_parameter');
+}
+
+export const isNumber = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value);
+export const isText = (value: unknown): boolean => typeof value === 'string';
+export const isFlag = (value: unknown): boolean => typeof value === 'boolean';
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The `type` of a part for an error: any JSON may stand there, and `String()` throws at some of it. */
+export function shownKind(value: unknown): string {
+  return typeof value === 'string' ? value : `${JSON.stringify(value)}`;
 }
 
 /** A whole number from `least`, or null when it is not given. */

@@ -162,21 +162,24 @@ function systemNote(blocks: readonly Block[], at: string): Message {
   return { role: 'user', content: `<system-reminder>\n${text}\n</system-reminder>` };
 }
 
+/** Neighbors are gathered first and joined once: a body may hold a million of them. */
 function merged(messages: readonly Message[]): Message[] {
   const result: Message[] = [];
-  for (const message of messages) {
-    const last = result.at(-1);
-    if (last?.role === 'user' && message.role === 'user') {
-      result[result.length - 1] = { role: 'user', content: joinTexts([last.content, message.content]) };
-    } else if (last?.role === 'assistant' && message.role === 'assistant') {
-      result[result.length - 1] = {
-        role: 'assistant',
-        content: joinTexts([last.content, message.content]),
-        toolCalls: [...last.toolCalls, ...message.toolCalls],
-      };
-    } else result.push(message);
+  for (let from = 0, to = 0; from < messages.length; from = to) {
+    const { role } = messages[from] as Message;
+    for (to = from + 1; role !== 'tool' && messages[to]?.role === role; to++);
+    result.push(to - from === 1 ? (messages[from] as Message) : joined(messages.slice(from, to)));
   }
   return result;
+}
+
+/** Messages of one role, which is not tool's. */
+function joined(messages: readonly Message[]): Message {
+  const content = joinTexts(messages.map((message) => message.content));
+  const [first] = messages;
+  if (first?.role !== 'assistant') return { ...(first as Message), content };
+  const toolCalls = messages.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []));
+  return { role: 'assistant', content, toolCalls };
 }
 
 const joinTexts = (texts: readonly string[]): string => texts.filter((text) => text !== '').join('\n');

@@ -6,7 +6,7 @@
  * 2. Nothing that changes an answer is ignored: it is honored, or refused.
  * 3. null is "not given".
  */
-import { invalid, type JsonObject, listAt, objectAt } from './json-reader.ts';
+import { invalid, isNumber, isObject, isText, type JsonObject, listAt, objectAt } from './json-reader.ts';
 
 export interface Treatment {
   /** `recorded`: kept with the turn as a wish, without influence on the answer. `refused`: 400 when it is used. */
@@ -17,9 +17,6 @@ export interface Treatment {
   readonly accepts?: (value: unknown) => boolean;
 }
 
-const isNumber = (value: unknown): boolean => typeof value === 'number';
-const isObject = (value: unknown): boolean => typeof value === 'object' && !Array.isArray(value);
-const isText = (value: unknown): boolean => typeof value === 'string';
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 const never = (): boolean => false;
 

@@ -7,7 +7,16 @@
 import type { Message } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
 import type { CompletionRequest, Dialect } from './dialect.ts';
-import { invalid, type JsonObject, listAt, objectAt, stopStringsAt, textAt, wholeAt } from './json-reader.ts';
+import {
+  invalid,
+  type JsonObject,
+  listAt,
+  objectAt,
+  shownKind,
+  stopStringsAt,
+  textAt,
+  wholeAt,
+} from './json-reader.ts';
 import { attribution, conversation, systemText, type Tools } from './messages-content.ts';
 import { readParameters } from './messages-parameters.ts';
 import { MessagesStream, messagesErrorJson, messagesReplyJson, tokenCountJson } from './messages-reply.ts';
@@ -93,7 +102,7 @@ function toolsIn(value: unknown): Tools {
     if (given.type !== undefined && given.type !== null && given.type !== 'custom') {
       throw invalid(
         `${at}.type`,
-        `${at}.type: '${String(given.type)}' is not supported: only tools of type 'custom', with an input_schema`,
+        `${at}.type: '${shownKind(given.type)}' is not supported: only tools of type 'custom', with an input_schema`,
       );
     }
     const definition: ToolDefinition = {

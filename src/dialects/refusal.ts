@@ -11,11 +11,16 @@ export class Refusal extends Error {
     message: string,
     options: { readonly type?: string; readonly param?: string; readonly code?: string; readonly cause?: unknown } = {},
   ) {
-    super(message, { cause: options.cause });
+    super(shortened(message, 2000), { cause: options.cause });
     this.name = 'Refusal';
     this.status = status;
     this.type = options.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
-    this.param = options.param ?? null;
+    this.param = options.param === undefined ? null : shortened(options.param, 200);
     this.code = options.code ?? null;
   }
+}
+
+/** Names and values of a request are in its errors; they may be as long as its body. */
+function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most)}...`;
 }

@@ -12,7 +12,7 @@
  */
 import type { Message, ToolCall } from '../core/message.ts';
 import type { KeptReply } from './dialect.ts';
-import { invalid, type JsonObject, listAt, objectAt, textAt } from './json-reader.ts';
+import { invalid, type JsonObject, listAt, objectAt, shownKind, textAt } from './json-reader.ts';
 import { Refusal } from './refusal.ts';
 import { callIdOf, callOf } from './responses-tools.ts';
 
@@ -51,7 +51,7 @@ export function readInput(value: unknown, kept: (replyId: string) => KeptReply |
       case 'reasoning':
         break;
       case 'additional_tools':
-        tools.push(...listAt(item['tools'], `${at}.tools`));
+        for (const tool of listAt(item['tools'], `${at}.tools`)) tools.push(tool);
         break;
       case 'item_reference':
         addReferred(gathered, textAt(item['id'], `${at}.id`), kept);
@@ -59,7 +59,7 @@ export function readInput(value: unknown, kept: (replyId: string) => KeptReply |
       default:
         throw invalid(
           `${at}.type`,
-          `Invalid value: '${String(type)}'. Supported values are: 'message', 'function_call', 'function_call_output', 'custom_tool_call', 'custom_tool_call_output', 'reasoning', 'item_reference', and 'additional_tools'.`,
+          `Invalid value: '${shownKind(type)}'. Supported values are: 'message', 'function_call', 'function_call_output', 'custom_tool_call', 'custom_tool_call_output', 'reasoning', 'item_reference', and 'additional_tools'.`,
           'invalid_value',
         );
     }
@@ -70,29 +70,39 @@ export function readInput(value: unknown, kept: (replyId: string) => KeptReply |
 /** Messages, while the items of a reply are still being put together. */
 class Gathered {
   readonly messages: Message[] = [];
+  /** Index of the last message that is no answer of a tool, and the turns of its calls. */
+  #before = -1;
+  #turns = new Set<string>();
+  /** Calls of the last message of the assistant, which may still grow. */
+  #calls: ToolCall[] = [];
   /** The reply that the last message, an assistant's, is from; null when its items had no id of ours. */
   #replyId: string | null = null;
 
   /** Text of the assistant: always begins a message. */
   said(content: string, replyId: string | null): void {
-    this.messages.push({ role: 'assistant', content, toolCalls: [] });
-    this.#replyId = replyId;
+    this.#begin(content, replyId);
   }
 
   call(call: ToolCall, replyId: string | null): void {
     const at = this.#messageOf(call, replyId);
     const message = this.messages[at];
-    if (message?.role === 'assistant') {
-      this.messages[at] = { ...message, toolCalls: [...message.toolCalls, call] };
-      this.#replyId ??= replyId;
-    } else {
-      this.messages.push({ role: 'assistant', content: '', toolCalls: [call] });
-      this.#replyId = replyId;
-    }
+    if (message?.role === 'assistant') this.#replyId ??= replyId;
+    else this.#begin('', replyId);
+    this.#calls.push(call);
+    const turn = turnOf(call);
+    if (turn !== null) this.#turns.add(turn);
   }
 
   other(message: Message): void {
     this.messages.push(message);
+    if (message.role !== 'tool') this.#before = this.messages.length - 1;
+  }
+
+  #begin(content: string, replyId: string | null): void {
+    this.#calls = [];
+    this.#turns = new Set();
+    this.#replyId = replyId;
+    this.#before = this.messages.push({ role: 'assistant', content, toolCalls: this.#calls }) - 1;
   }
 
   /** Index of the message that a call belongs to, -1 for a new one. */
@@ -102,12 +112,9 @@ class Gathered {
       const isOther = replyId !== null && this.#replyId !== null && replyId !== this.#replyId;
       return isOther ? -1 : last;
     }
-    const before = this.messages.findLastIndex((message) => message.role !== 'tool');
-    const message = this.messages[before];
     const turn = turnOf(call);
-    const isOfIt =
-      turn !== null && message?.role === 'assistant' && message.toolCalls.some((known) => turnOf(known) === turn);
-    return isOfIt ? before : -1;
+    const isOfIt = turn !== null && this.messages[this.#before]?.role === 'assistant' && this.#turns.has(turn);
+    return isOfIt ? this.#before : -1;
   }
 }
 
@@ -179,8 +186,8 @@ function textOf(value: unknown, at: string, noteOf?: (kind: string) => string): 
     throw invalid(
       `${where}.type`,
       kind !== undefined
-        ? `Invalid value: '${String(type)}'. This model reads text only: send 'input_text'.`
-        : `Invalid value: '${String(type)}'. Supported values are: 'input_text', 'output_text', and 'refusal'.`,
+        ? `Invalid value: '${shownKind(type)}'. This model reads text only: send 'input_text'.`
+        : `Invalid value: '${shownKind(type)}'. Supported values are: 'input_text', 'output_text', and 'refusal'.`,
       'invalid_value',
     );
   });

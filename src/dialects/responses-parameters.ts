@@ -7,7 +7,7 @@
  * 1. A parameter that is not in the table is refused; so is a value that would change the answer and cannot be done.
  * 2. null means that the parameter is not given.
  */
-import { invalid, type JsonObject } from './json-reader.ts';
+import { invalid, isFlag, isNumber, isObject, isText, type JsonObject } from './json-reader.ts';
 
 /** `honored`: obeyed. `recorded`: a wish in the turn's record, without effect. `refused`: 400 when it asks for anything. */
 export interface Treatment {
@@ -19,9 +19,9 @@ export interface Treatment {
   readonly note: string;
 }
 
-const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const number = { how: 'recorded', accepts: isNumber, must: 'must be a number' } as const;
+const text = { how: 'recorded', accepts: isText, must: 'must be a string' } as const;
+const object = { how: 'recorded', accepts: isObject, must: 'must be an object' } as const;
 const isPlainText = (text: unknown): boolean => {
   if (!isObject(text)) return false;
   const format = text['format'] ?? { type: 'text' };
@@ -35,7 +35,7 @@ export const responsesParameters: Readonly<Record<string, Treatment>> = {
   previous_response_id: { how: 'honored', note: 'a reply of the same session that was not asked with `store: false`' },
   store: {
     how: 'honored',
-    accepts: isBoolean,
+    accepts: isFlag,
     must: 'must be a boolean',
     note: '`false`: cannot be referred to later',
   },
@@ -47,17 +47,17 @@ export const responsesParameters: Readonly<Record<string, Treatment>> = {
     note: '`auto`; `none` hides the tools; nothing can be forced',
   },
   max_output_tokens: { how: 'honored', note: 'can only lower the limit of the session' },
-  stream: { how: 'honored', accepts: isBoolean, must: 'must be a boolean', note: 'events instead of one JSON value' },
-  temperature: { how: 'recorded', note: 'the session owns sampling' },
-  top_p: { how: 'recorded', note: 'the session owns sampling' },
-  parallel_tool_calls: { how: 'recorded', note: 'a turn may hold several calls whatever it says' },
-  max_tool_calls: { how: 'recorded', note: 'limits hosted tools, and there are none' },
-  reasoning: {
+  stream: { how: 'honored', accepts: isFlag, must: 'must be a boolean', note: 'events instead of one JSON value' },
+  temperature: { ...number, note: 'the session owns sampling' },
+  top_p: { ...number, note: 'the session owns sampling' },
+  parallel_tool_calls: {
     how: 'recorded',
-    accepts: isObject,
-    must: 'must be an object',
-    note: 'the model thinks as it was trained to',
+    accepts: isFlag,
+    must: 'must be a boolean',
+    note: 'a turn may hold several calls whatever it says',
   },
+  max_tool_calls: { ...number, note: 'limits hosted tools, and there are none' },
+  reasoning: { ...object, note: 'the model thinks as it was trained to' },
   text: {
     how: 'recorded',
     accepts: isPlainText,
@@ -70,16 +70,16 @@ export const responsesParameters: Readonly<Record<string, Treatment>> = {
     must: `must be an array without 'message.output_text.logprobs'`,
     note: 'nothing more is sent; log-probabilities are refused',
   },
-  metadata: { how: 'recorded', accepts: isObject, must: 'must be an object', note: 'and sent back' },
-  client_metadata: { how: 'recorded', note: 'Codex' },
+  metadata: { ...object, note: 'and sent back' },
+  client_metadata: { ...object, note: 'Codex' },
   access_programs: { how: 'recorded', note: 'Codex' },
-  stream_options: { how: 'recorded', note: 'events are never padded' },
-  prompt_cache_key: { how: 'recorded', note: 'prefixes are shared without it' },
-  prompt_cache_retention: { how: 'recorded', note: 'prefixes are shared without it' },
+  stream_options: { ...object, note: 'events are never padded' },
+  prompt_cache_key: { ...text, note: 'prefixes are shared without it' },
+  prompt_cache_retention: { ...text, note: 'prefixes are shared without it' },
   prompt_cache_options: { how: 'recorded', note: 'prefixes are shared without it' },
-  safety_identifier: { how: 'recorded', note: 'a label' },
-  service_tier: { how: 'recorded', note: 'there is one' },
-  user: { how: 'recorded', note: 'a label' },
+  safety_identifier: { ...text, note: 'a label' },
+  service_tier: { ...text, note: 'there is one' },
+  user: { ...text, note: 'a label' },
   truncation: {
     how: 'refused',
     accepts: (value) => value === 'disabled',

@@ -11,7 +11,7 @@
  */
 import type { ToolCall } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
-import { invalid, type JsonObject, listAt, objectAt, textAt } from './json-reader.ts';
+import { invalid, type JsonObject, listAt, objectAt, shownKind, textAt } from './json-reader.ts';
 
 /** Accepted, recorded and not offered to the model: agents send them unasked. */
 export const hostedKinds: readonly string[] = ['web_search', 'web_search_preview', 'image_generation', 'tool_search'];
@@ -47,7 +47,7 @@ export function toolsOf(given: readonly unknown[]): OfferedTools {
   for (const [i, value] of given.entries()) {
     const at = `tools[${i}]`;
     const tool = objectAt(value, at);
-    const kind = String(tool['type']);
+    const kind = shownKind(tool['type']);
     if (kind === 'function' || kind === 'custom') offer(tool, at, null, '');
     else if (kind === 'namespace') {
       const namespace = textAt(tool['name'], `${at}.name`);
@@ -129,7 +129,7 @@ function customDefinition(tool: JsonObject, at: string, name: string): ToolDefin
   const format = objectAt(tool['format'] ?? { type: 'text' }, `${at}.format`);
   const grammar =
     format['type'] === 'grammar'
-      ? `The input follows this ${String(format['syntax'])} grammar:\n${textAt(format['definition'], `${at}.format.definition`)}`
+      ? `The input follows this ${shownKind(format['syntax'])} grammar:\n${textAt(format['definition'], `${at}.format.definition`)}`
       : '';
   return {
     name,
@@ -147,7 +147,7 @@ function badKind(at: string, kind: unknown): Error {
   const supported = [...offeredKinds, ...hostedKinds].map((name) => `'${name}'`).join(', ');
   return invalid(
     `${at}.type`,
-    `Invalid value: '${String(kind)}'. This model runs no such tool; supported are: ${supported}.`,
+    `Invalid value: '${shownKind(kind)}'. This model runs no such tool; supported are: ${supported}.`,
     'invalid_value',
   );
 }
