@@ -7,7 +7,7 @@
  *
  * Invariant: argumentsOf(toolInput(text)) is `text`, or, when `text` is a JSON object, the same object.
  */
-import { nestsDeeper } from './json-depth.ts';
+import { nestsDeeper } from '../core/json-depth.ts';
 import type { JsonObject } from './json-reader.ts';
 
 /** The field of an `input` that stands for arguments which are no JSON object. */

@@ -1,9 +1,10 @@
 /**
  * The edge of the proxy: who may speak, how long a body may be, what a path means. No conversation here.
  */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { nestsDeeper } from '../core/json-depth.ts';
 import type { Dialect } from '../dialects/dialect.ts';
-import { nestsDeeper } from '../dialects/json-depth.ts';
 import { Refusal } from '../dialects/refusal.ts';
 
 export interface Route {
@@ -46,13 +47,15 @@ export function isRetry(headers: IncomingHttpHeaders): boolean {
 
 const maxLevels = 200;
 
-/** The parsed JSON body. Rejects with Refusal: 413 above the limit, 400 when it is not JSON or nested too deep. */
+/** The parsed JSON body. Rejects with Refusal: 413 above the limit, 400 when it is not UTF-8, not JSON or nested too deep. */
 export async function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
   return jsonIn(await readBody(request, limitBytes));
 }
 
-/** Throws Refusal: 400 when it is not JSON or nested too deep. */
+/** Throws Refusal: 400 when it is not UTF-8, not JSON or nested too deep. */
 export function jsonIn(bytes: Buffer): unknown {
+  // Decoded all the same, they would be other words than were sent.
+  if (!isUtf8(bytes)) throw new Refusal(400, 'The body is not valid UTF-8.');
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString('utf8'));
@@ -75,7 +78,8 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
       size += chunk.length;
       if (size <= limitBytes) chunks.push(chunk);
       else {
-        request.pause();
+        // What is left is read and thrown away: a reset would take the answer with it.
+        chunks.length = 0;
         reject(tooLarge());
       }
     });
@@ -101,7 +105,5 @@ export function sendJson(
 export function sendRefusal(response: ServerResponse, refusal: Refusal, dialect: Dialect): void {
   sendJson(response, refusal.status, dialect.error(refusal), {
     ...((refusal.status === 429 || refusal.status >= 500) && { 'retry-after': '1' }),
-    // What is left of the body will not be read.
-    ...(refusal.status === 413 && { connection: 'close' }),
   });
 }

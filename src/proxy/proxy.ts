@@ -8,7 +8,7 @@
  * 2. Every request belongs to an open session, by key, and by path when there is one.
  * 3. Bodies, headers, idle connections and calls under way have limits.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { EspalierError } from '../core/errors.ts';
 import { chatCompletions } from '../dialects/chat-completions.ts';
 import { modelListJson } from '../dialects/chat-reply.ts';
@@ -35,6 +35,7 @@ import {
   sendJson,
   sendRefusal,
 } from './http-edge.ts';
+import { createHttpServer, type SlowRequest } from './http-server.ts';
 import { listen, originOf } from './listen.ts';
 import { type Metrics, metricsPath } from './metrics.ts';
 import { ModelMap } from './model-map.ts';
@@ -87,7 +88,7 @@ export interface ProxyServer {
 export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
   const host = options.host ?? '127.0.0.1';
   const { sampler, maxCalls = 4096 } = options;
-  const server = createServer({ headersTimeout: 30_000, requestTimeout: 120_000, keepAliveTimeout: 75_000 });
+  const server = createHttpServer(options.slowRequest);
   const services = {
     journal: options.journal,
     renderer: options.renderer,
@@ -116,6 +117,7 @@ export async function createProxy(options: ProxyOptions): Promise<ProxyServer> {
     onFailure,
   };
   server.on('request', (request, response) => void answer(edge, request, response));
+  server.on('checkExpectation', (request, response) => void answer(edge, request, response));
   await listen(server, host, options.port ?? 0);
   return {
     url: `${originOf(server, host)}/v1`,

@@ -8,7 +8,7 @@
  * 2. It listens on loopback unless told otherwise, and answers only to names that it was told.
  * 3. No header is recorded, and no key of ours is passed on.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { EspalierError } from '../../core/errors.ts';
 import { chatErrorJson } from '../../dialects/chat-reply.ts';
 import { messagesErrorJson } from '../../dialects/messages-reply.ts';
@@ -17,6 +17,7 @@ import type { Journal } from '../../trajectory/journal.ts';
 import { checkOrigin, servedNames } from '../access.ts';
 import { refusalOf } from '../answer.ts';
 import { checkHost, routeOf, sendJson } from '../http-edge.ts';
+import { createHttpServer } from '../http-server.ts';
 import { listen, originOf } from '../listen.ts';
 import { type Metrics, metricsPath } from '../metrics.ts';
 import { isSessionsPath, type SessionsApi } from '../sessions-api.ts';
@@ -68,7 +69,7 @@ export async function createRelay(options: RelayOptions): Promise<RelayServer> {
     hosts: servedNames(host, options.allowedHosts),
     budget: new CopyBudget(options.copyBudgetBytes ?? 512 << 20),
   };
-  const server = createServer({ headersTimeout: 30_000, requestTimeout: 120_000, keepAliveTimeout: 75_000 });
+  const server = createHttpServer();
   const underWay = new Set<Promise<void>>();
   server.on('request', (request, response) => {
     const call = answer(edge, request, response).finally(() => underWay.delete(call));
