@@ -6,17 +6,17 @@
  *    from the headers, before any value is read.
  * 2. Every value is finite.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EspalierError, messageOf } from '../core/errors.ts';
+import { EspalierError } from '../core/errors.ts';
 import type { ModelShape, Tensors } from '../native/native.ts';
+import { readModelJson } from '../tokens/model-file.ts';
 import { tensorSpecs } from './model-config.ts';
 import { shown } from './model-config-field.ts';
 import type { TensorEntry } from './safetensors.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 
 export const weightsFile = 'model.safetensors';
-const indexFile = 'model.safetensors.index.json';
+export const indexFile = 'model.safetensors.index.json';
 
 /** The shape's tensors in canonical order. Throws `checkpoint` errors that name the file and what is wrong. */
 export async function readWeights(directory: string, shape: ModelShape): Promise<Tensors> {
@@ -128,32 +128,19 @@ async function openWeights(directory: string, open: SafetensorsFile[]): Promise<
 
 /** Shard by tensor name; null when there is no index. */
 async function readIndex(path: string): Promise<ReadonlyMap<string, string> | null> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new EspalierError('checkpoint', `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  const index: { readonly weight_map?: unknown } | null = await readModelJson(path);
+  if (index === null) return null;
+  const map = index.weight_map;
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+    throw new EspalierError('checkpoint', `${path} has no weight_map object; fetch it anew`);
   }
-  const entries = Object.entries(weightMap(text, path));
+  const entries = Object.entries(map);
   for (const [name, shard] of entries) {
     // A plain name: an index must not reach out of its folder.
     const isPlain = typeof shard === 'string' && /^[^/\\\0]+\.safetensors$/.test(shard);
     if (!isPlain) throw new EspalierError('checkpoint', `${path}: the shard of ${name} is ${shown(shard)}`);
   }
   return new Map(entries as [string, string][]);
-}
-
-function weightMap(text: string, path: string): object {
-  let index: unknown;
-  try {
-    index = JSON.parse(text);
-  } catch (cause) {
-    throw new EspalierError('checkpoint', `${path} is not JSON: ${messageOf(cause)}`, { cause });
-  }
-  const map = (index as { readonly weight_map?: unknown } | null)?.weight_map;
-  if (typeof map === 'object' && map !== null && !Array.isArray(map)) return map;
-  throw new EspalierError('checkpoint', `${path} has no weight_map object`);
 }
 
 async function readFinite({ file, entry }: Place): Promise<Float32Array> {

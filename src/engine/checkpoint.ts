@@ -6,13 +6,16 @@
  * 2. Files beside the weights (tokenizer, chat template, generation configuration) and configuration fields unknown here
  *    are carried along untouched; only the number type that config.json names becomes that of the weights, float32.
  * 3. Equal checkpoints write equal bytes.
+ * 4. Weights above a size are written as shards, as transformers does (checkpoint-shards.ts); what they are does not
+ *    depend on it, nor does their identity.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EspalierError, messageOf } from '../core/errors.ts';
+import { EspalierError } from '../core/errors.ts';
 import type { ModelShape, Tensors } from '../native/native.ts';
-import { readTensors, readWeights, weightsFile } from './checkpoint-weights.ts';
+import { readModelFile, readModelJson } from '../tokens/model-file.ts';
+import { shardFiles } from './checkpoint-shards.ts';
+import { readTensors, readWeights } from './checkpoint-weights.ts';
 import { type DurableFile, writeDurableDirectory } from './durable-directory.ts';
 import { type JsonObject, parseModelConfig, sizeOf, tensorSpecs } from './model-config.ts';
 import { type NamedTensor, safetensorsPieces } from './safetensors.ts';
@@ -45,13 +48,12 @@ const optimizerFile = 'optimizer.safetensors';
 
 /** Reads a folder. Throws a `checkpoint` or `config` error, one line, that names the file and what is wrong. */
 export async function readCheckpoint(directory: string): Promise<Checkpoint> {
-  const configBytes = await readOptional(directory, 'config.json');
-  if (configBytes === null) throw missing(directory, 'config.json', 'it is not a model folder');
-  const config = parseJson(configBytes, join(directory, 'config.json'));
+  const config: JsonObject | null = await readModelJson(join(directory, 'config.json'));
+  if (config === null) throw missing(directory, 'config.json', 'it is not a model folder');
   const shape = parseModelConfig(config);
   const files = new Map<string, Uint8Array>();
   for (const name of carriedFiles) {
-    const bytes = await readOptional(directory, name);
+    const bytes = await readModelFile(join(directory, name));
     if (bytes !== null) files.set(name, bytes);
   }
   if (!files.has(tokenizerFile)) {
@@ -62,12 +64,24 @@ export async function readCheckpoint(directory: string): Promise<Checkpoint> {
   return { shape, config, weights, optimizer, files };
 }
 
+export interface WriteOptions {
+  /** More than these bytes of weights are written as shards with an index, none larger unless one tensor is. */
+  readonly maxShardBytes?: number;
+}
+
+/** As transformers and huggingface_hub split by themselves. */
+const usualShardBytes = 5_000_000_000;
+
 /** Writes the folder whole or not at all; replaces one that is there. */
-export async function writeCheckpoint(directory: string, checkpoint: Checkpoint): Promise<void> {
+export async function writeCheckpoint(
+  directory: string,
+  checkpoint: Checkpoint,
+  { maxShardBytes = usualShardBytes }: WriteOptions = {},
+): Promise<void> {
   const config = Buffer.from(`${JSON.stringify(writtenConfig(checkpoint.config), null, 2)}\n`);
   const files: DurableFile[] = [{ name: 'config.json', pieces: [config] }];
   for (const [name, bytes] of checkpoint.files) files.push({ name, pieces: [bytes] });
-  files.push({ name: weightsFile, pieces: weightPieces(checkpoint) });
+  files.push(...shardFiles(weightTensors(checkpoint), maxShardBytes));
   if (checkpoint.optimizer !== null) {
     files.push({ name: optimizerFile, pieces: safetensorsPieces(oneDimensional(checkpoint.optimizer)) });
   }
@@ -77,7 +91,7 @@ export async function writeCheckpoint(directory: string, checkpoint: Checkpoint)
 /** sha256, in hex, of the weights as model.safetensors would hold them: the identity of a snapshot. */
 export function snapshotSha256(checkpoint: Pick<Checkpoint, 'shape' | 'weights'>): string {
   const hash = createHash('sha256');
-  for (const piece of weightPieces(checkpoint)) hash.update(piece);
+  for (const piece of safetensorsPieces(weightTensors(checkpoint))) hash.update(piece);
   return hash.digest('hex');
 }
 
@@ -87,15 +101,14 @@ function writtenConfig(config: JsonObject): JsonObject {
   return types.length === 0 ? config : { ...config, ...Object.fromEntries(types.map((field) => [field, 'float32'])) };
 }
 
-function weightPieces({ shape, weights }: Pick<Checkpoint, 'shape' | 'weights'>): Uint8Array[] {
+function weightTensors({ shape, weights }: Pick<Checkpoint, 'shape' | 'weights'>): NamedTensor[] {
   const data = new Map(weights.names.map((name, i) => [name, weights.data[i] as Float32Array]));
-  const tensors = tensorSpecs(shape).map((spec): NamedTensor => {
+  return tensorSpecs(shape).map((spec): NamedTensor => {
     const values = data.get(spec.name);
     if (values?.length === sizeOf(spec.dims)) return { ...spec, data: values };
     const found = values === undefined ? 'is missing' : `has ${values.length} values`;
     throw new EspalierError('checkpoint', `${spec.name} ${found}; its shape is [${spec.dims}]`);
   });
-  return safetensorsPieces(tensors);
 }
 
 function oneDimensional({ names, data }: Tensors): NamedTensor[] {
@@ -103,26 +116,6 @@ function oneDimensional({ names, data }: Tensors): NamedTensor[] {
     const values = data[i] as Float32Array;
     return { name, dims: [values.length], data: values };
   });
-}
-
-async function readOptional(directory: string, name: string): Promise<Uint8Array | null> {
-  try {
-    return await readFile(join(directory, name));
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new EspalierError('checkpoint', `cannot read ${join(directory, name)}: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function parseJson(bytes: Uint8Array, file: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  } catch (cause) {
-    throw new EspalierError('checkpoint', `${file} is not JSON: ${messageOf(cause)}`, { cause });
-  }
-  throw new EspalierError('checkpoint', `${file} holds no JSON object`);
 }
 
 function missing(directory: string, name: string, wayOut: string): EspalierError {

@@ -1,6 +1,7 @@
 /** A safetensors file on disk, read tensor by tensor: no file is too large, and nothing is read that was not checked. */
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { EspalierError, messageOf } from '../core/errors.ts';
+import { openModelFile } from '../tokens/model-file.ts';
 import { damaged, headerLength, leadBytes, readHeader, type TensorEntry } from './safetensors.ts';
 import { decodeFloats } from './safetensors-types.ts';
 
@@ -15,12 +16,10 @@ export interface SafetensorsFile extends AsyncDisposable {
 
 /** Null when there is no such file. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile | null> {
-  const handle = await openIfThere(path);
+  const handle = await openModelFile(path);
   if (handle === null) return null;
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw new EspalierError('checkpoint', `${path} is not a file`);
-    const fileBytes = stat.size;
+    const { size: fileBytes } = await handle.stat();
     const lead = await readBytes(handle, 0, Math.min(leadBytes, fileBytes), path);
     const length = headerLength(lead, fileBytes, path);
     const entries = readHeader(await readBytes(handle, leadBytes, length, path), fileBytes, path);
@@ -33,16 +32,6 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile | n
   } catch (thrown) {
     await handle.close();
     throw thrown;
-  }
-}
-
-async function openIfThere(path: string): Promise<FileHandle | null> {
-  try {
-    return await open(path, 'r');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new EspalierError('checkpoint', `cannot read ${path}: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -1,21 +1,35 @@
 /** Reads and writes the tokenizer files of a Hugging Face folder. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import type { TrainedBpe } from './bpe-trainer.ts';
 import { checkBridge } from './bridge-check.ts';
+import { readModelFile, readModelJson } from './model-file.ts';
 import { Renderer } from './renderer.ts';
 import { Tokenizer, type TokenizerJson } from './tokenizer.ts';
 
 /** Throws EspalierError('checkpoint') naming the file that is missing or cannot be used. */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const json = await readJson(directory, 'tokenizer.json');
-  const config = await readJson(directory, 'tokenizer_config.json');
+  const file = join(directory, 'tokenizer.json');
+  const json = await readModelJson(file);
+  const config = await readModelJson(join(directory, 'tokenizer_config.json'));
   if (json === null || config === null) {
     const missing = json === null ? 'tokenizer.json' : 'tokenizer_config.json';
     throw new EspalierError('checkpoint', `${join(directory, missing)} is missing: a model folder needs its tokenizer`);
   }
-  return new Tokenizer(json as unknown as TokenizerJson, config);
+  return new Tokenizer(json as unknown as TokenizerJson, config, file);
+}
+
+/** The embeddings have no row for an id beyond config.json's vocabulary: found now, not in the middle of a run. */
+async function checkVocabulary(directory: string, tokenizer: Tokenizer): Promise<void> {
+  const config: { readonly vocab_size?: unknown } | null = await readModelJson(join(directory, 'config.json'));
+  const size = config?.vocab_size;
+  if (typeof size !== 'number' || tokenizer.vocabSize <= size) return;
+  throw new EspalierError(
+    'checkpoint',
+    `${join(directory, 'tokenizer.json')} has the id ${tokenizer.vocabSize - 1}, and config.json a vocab_size of ${size}; ` +
+      'take the token out, or give the model a row for it',
+  );
 }
 
 /**
@@ -24,7 +38,9 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
  */
 export async function loadRenderer(directory: string): Promise<Renderer> {
   const tokenizer = await loadTokenizer(directory);
-  const template = (await readText(join(directory, 'chat_template.jinja'))) ?? tokenizer.config.chat_template;
+  await checkVocabulary(directory, tokenizer);
+  const file = await readModelFile(join(directory, 'chat_template.jinja'));
+  const template = file?.toString('utf8') ?? tokenizer.config.chat_template;
   if (typeof template !== 'string') {
     throw new EspalierError(
       'checkpoint',
@@ -39,9 +55,17 @@ export async function loadRenderer(directory: string): Promise<Renderer> {
       `${join(directory, 'tokenizer_config.json')} names no eos_token of the vocabulary`,
     );
   }
-  const renderer = new Renderer(tokenizer, template, [...new Set([eosId, ...(await generationStops(directory))])]);
-  checkBridge(renderer);
-  return renderer;
+  const stops = await generationStops(directory);
+  try {
+    const renderer = new Renderer(tokenizer, template, [...new Set([eosId, ...stops])]);
+    checkBridge(renderer);
+    return renderer;
+  } catch (cause) {
+    // The libraries trust their files: whatever they throw, these are at fault.
+    const what =
+      cause instanceof EspalierError ? messageOf(cause) : `its tokenizer cannot be used: ${messageOf(cause)}`;
+    throw new EspalierError('checkpoint', `${directory}: ${what}`, { cause });
+  }
 }
 
 /** Writes `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja`. */
@@ -52,27 +76,9 @@ export async function writeTokenizer(directory: string, trained: TrainedBpe, tem
 }
 
 async function generationStops(directory: string): Promise<number[]> {
-  const config: { readonly eos_token_id?: unknown } | null = await readJson(directory, 'generation_config.json');
-  const ids = config?.eos_token_id;
-  return [ids].flat().filter((id): id is number => typeof id === 'number');
-}
-
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new EspalierError('checkpoint', `cannot read ${path}: ${messageOf(cause)}`, { cause });
-  }
-}
-
-async function readJson(directory: string, name: string): Promise<Readonly<Record<string, unknown>> | null> {
-  const path = join(directory, name);
-  const text = await readText(path);
-  if (text === null) return null;
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch (cause) {
-    throw new EspalierError('checkpoint', `${path} is not JSON: ${messageOf(cause)}`, { cause });
-  }
+  const path = join(directory, 'generation_config.json');
+  const config: { readonly eos_token_id?: unknown } | null = await readModelJson(path);
+  const ids = [config?.eos_token_id ?? []].flat();
+  if (ids.every((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0)) return ids;
+  throw new EspalierError('checkpoint', `${path}: eos_token_id must be a token id, or a list of them`);
 }

@@ -12,31 +12,14 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { EspalierError, messageOf } from '../core/errors.ts';
 import { bytesOfToken } from './byte-level.ts';
+import { checkTokenizerJson, type TokenizerJson } from './tokenizer-json.ts';
+
+export type { AddedTokenJson, TokenizerJson } from './tokenizer-json.ts';
 
 /** The part of the library that is used; its own declarations do not resolve under `nodenext`. */
 interface Library {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-}
-
-export interface AddedTokenJson {
-  readonly id: number;
-  readonly content: string;
-  readonly single_word: boolean;
-  readonly lstrip: boolean;
-  readonly rstrip: boolean;
-  readonly normalized: boolean;
-  readonly special: boolean;
-}
-
-/** What is read of a `tokenizer.json`; every other key goes to the library as it is. */
-export interface TokenizerJson {
-  readonly added_tokens: readonly AddedTokenJson[];
-  readonly normalizer: unknown;
-  readonly pre_tokenizer: unknown;
-  readonly post_processor: unknown;
-  readonly decoder: { readonly type: string } | null;
-  readonly model: { readonly type?: string; readonly vocab: Readonly<Record<string, number>> };
 }
 
 /** What is read of a `tokenizer_config.json`. Token fields are a string or an object with `content`. */
@@ -54,14 +37,17 @@ export class Tokenizer {
   readonly #special = new Set<number>();
   /** Bytes of each id, or null where the decoder is not plain byte-level and the library decodes. */
   readonly #bytes: readonly (Uint8Array | undefined)[] | null;
+  /** Bytes of the longest one; infinite where one may stand for any text. */
+  readonly #longestToken: number;
 
-  /** Throws EspalierError('checkpoint') when the library does not know a part of the files. */
-  constructor(json: TokenizerJson, config: TokenizerConfigJson) {
+  /** `file` names the JSON in errors. Throws EspalierError('checkpoint') when a part of it is broken or not known. */
+  constructor(given: TokenizerJson, config: TokenizerConfigJson, file = 'tokenizer.json') {
+    const json = checkTokenizerJson(given, file);
     this.config = config;
     try {
       this.#library = new HuggingFaceTokenizer(json, config) as unknown as Library;
     } catch (cause) {
-      throw new EspalierError('checkpoint', `tokenizer.json cannot be used: ${messageOf(cause)}`, { cause });
+      throw new EspalierError('checkpoint', `${file} cannot be used: ${messageOf(cause)}`, { cause });
     }
     for (const [token, id] of vocabulary(json)) this.#idOf.set(token, id);
     for (const added of json.added_tokens) {
@@ -72,6 +58,13 @@ export class Tokenizer {
     for (const id of this.#idOf.values()) size = Math.max(size, id + 1);
     this.vocabSize = size;
     this.#bytes = json.decoder?.type === 'ByteLevel' ? bytesById(json, size) : null;
+    this.#longestToken =
+      this.#bytes?.reduce((most, bytes) => Math.max(most, bytes?.length ?? 0), 1) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** No text of so many UTF-16 units has fewer tokens; white space that an added token swallows does not count. */
+  leastTokens(units: number): number {
+    return Math.ceil(units / this.#longestToken);
   }
 
   /** Shape [tokens]. The empty text has no tokens. */
