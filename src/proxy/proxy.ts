@@ -66,6 +66,8 @@ export interface ProxyOptions {
   readonly allowedHosts?: readonly string[];
   /** Default 64 MiB. */
   readonly bodyLimitBytes?: number;
+  /** How slow a client may send. Default 30 seconds for its headers, 120 for all of a request. */
+  readonly slowRequest?: SlowRequest;
   /** Completions under way, above which a call gets 429 and may be tried again; asked at each call. Default 4,096. */
   readonly maxCalls?: number | (() => number);
   /** Silence in a stream after which a comment is sent. Default 10 seconds. */
@@ -222,7 +224,8 @@ async function complete(
     sendJson(response, 200, parsed.count(answering.countTokens(parsed.request)));
     return;
   }
-  const { model } = parsed.request;
+  const { model, wishes } = parsed.request;
+  checkWishes(wishes);
   await answerCompletion({
     session: answering,
     dialect,
@@ -256,3 +259,13 @@ function memoryOf(session: Session): ReplyMemory {
 function checkMethod(request: IncomingMessage, method: string): void {
   if (request.method !== method) throw new Refusal(405, `Use ${method} here, not ${request.method}.`);
 }
+
+/** They go into the record of every turn, which is kept in memory too. */
+function checkWishes(wishes: Readonly<Record<string, unknown>>): void {
+  const length = JSON.stringify(wishes).length;
+  if (length > mostWishes) {
+    throw new Refusal(400, `What is recorded with a turn would be ${length} characters, more than ${mostWishes}.`);
+  }
+}
+
+const mostWishes = 1 << 20;

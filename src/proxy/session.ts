@@ -12,6 +12,7 @@
  * 4. Equal bodies are a retry, and get one turn, only with a retry header or after a connection that broke. Otherwise
  *    they are separate samples.
  */
+import { EspalierError } from '../core/errors.ts';
 import { besideId, type RolloutId } from '../core/ids.ts';
 import type { ToolCall } from '../core/message.ts';
 import { seedOf } from '../core/random.ts';
@@ -145,7 +146,7 @@ export class Session {
     return `${this.#name}-${this.#replies++}`;
   }
 
-  /** Throws Refusal, EspalierError('provider' | 'store' | 'checkpoint'), or the signal's reason. */
+  /** Throws Refusal, EspalierError('provider' | 'store'), or the signal's reason. */
   async complete(request: CompletionRequest, options: CompleteOptions): Promise<ServedTurn> {
     const prepared = this.#prepare(request);
     const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
@@ -180,8 +181,18 @@ export class Session {
   }
 
   #prepare({ messages, tools }: CompletionRequest): PreparedTurn {
+    // What cannot fit is not rendered: its tokens alone would keep everyone waiting.
+    const { contextLength } = this.#services.sampler();
+    const least = this.#services.renderer.leastTokens(messages);
+    if (least > contextLength) throw this.#tooLong(contextLength, least);
     const said = asSampled(messages, tools, (turn, place) => this.#calls.get(turn)?.[place] ?? null);
-    return this.#conversation.prepare(said, tools);
+    try {
+      return this.#conversation.prepare(said, tools);
+    } catch (cause) {
+      if (!(cause instanceof EspalierError && cause.boundary === 'checkpoint')) throw cause;
+      // Templates refuse conversations that they have no form for, as a tool's answer before any call.
+      throw new Refusal(400, `This model cannot be asked that: ${cause.message}`, { param: 'messages', cause });
+    }
   }
 
   #recall(key: string, isRetry: boolean): TurnRecord | null {

@@ -50,6 +50,12 @@ export class Renderer {
     return this.#template.render(messages, tools, false);
   }
 
+  /** Fewer tokens than these no prompt of the messages has: known without rendering them. */
+  leastTokens(messages: readonly Message[]): number {
+    const units = messages.reduce((sum, message) => sum + message.content.length, 0);
+    return Math.max(messages.length, this.tokenizer.leastTokens(units));
+  }
+
   /** Ids of the whole conversation and the generation prompt. */
   prompt(messages: readonly Message[], tools: readonly ToolDefinition[]): Int32Array {
     const key = JSON.stringify([messages, tools]);
@@ -86,11 +92,12 @@ export class Renderer {
   }
 }
 
-/** Rollouts of a group ask for the same renders; keeps the most recent ones. */
+/** Rollouts of a group ask for the same renders; keeps the most recent ones, up to a size. */
 class RenderCache {
-  static readonly #capacity = 4096;
+  static readonly #capacity = 32 << 20;
   static readonly #longestKey = 1 << 16;
   readonly #entries = new Map<string, Int32Array>();
+  #size = 0;
 
   get(key: string, render: () => Int32Array): Int32Array {
     const cached = this.#entries.get(key);
@@ -100,13 +107,17 @@ class RenderCache {
       return cached;
     }
     const ids = render();
-    if (key.length <= RenderCache.#longestKey) this.#entries.set(key, ids);
-    if (this.#entries.size > RenderCache.#capacity) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
+    if (key.length > RenderCache.#longestKey) return ids;
+    this.#entries.set(key, ids);
+    this.#size += sizeOf(key, ids);
+    for (const [oldest, old] of this.#entries) {
+      if (this.#size <= RenderCache.#capacity) break;
+      this.#entries.delete(oldest);
+      this.#size -= sizeOf(oldest, old);
     }
     return ids;
   }
 }
+
+/** Bytes, about. */
+const sizeOf = (key: string, ids: Int32Array): number => 2 * key.length + ids.byteLength + 100;

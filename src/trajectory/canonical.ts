@@ -44,23 +44,30 @@ export function toolsBlock(tools: readonly ToolDefinition[]): MessageBlock {
 
 /** One block a message. */
 export function messageBlocks(messages: readonly Message[]): MessageBlock[] {
-  let calls: readonly { readonly id: string }[] = [];
+  let places = new Map<string, number>();
   return messages.map((message) => {
     switch (message.role) {
       case 'system':
       case 'user':
         return block({ role: message.role, content: message.content });
       case 'assistant':
-        calls = message.toolCalls;
+        places = placesOf(message.toolCalls);
         return assistantBlock(message.content, message.toolCalls);
       case 'tool': {
-        const answers = calls.findIndex((call) => call.id === message.toolCallId);
+        const answers = places.get(message.toolCallId) ?? -1;
         return block({ role: 'tool', answers, content: message.content });
       }
       default:
         return message satisfies never;
     }
   });
+}
+
+/** The first call under an id counts. */
+function placesOf(calls: readonly { readonly id: string }[]): Map<string, number> {
+  const places = new Map<string, number>();
+  for (const [place, { id }] of calls.entries()) if (!places.has(id)) places.set(id, place);
+  return places;
 }
 
 export function assistantBlock(
