@@ -42,8 +42,8 @@ export interface FuzzReport {
 }
 
 /** Of any exchange: a hang, on a machine that others keep busy. */
-const deadlineMs = 120_000;
-const limits: StartOptions = { headersMs: 30_000, requestMs: 60_000 };
+const deadlineMs = 180_000;
+const limits: StartOptions = { headersMs: 60_000, requestMs: 120_000 };
 /** Processor time that a body of 4 MiB may take: on a busy machine others take the rest. */
 const heavyMs = 3000;
 const controlEvery = 200;
