@@ -51,7 +51,7 @@ const replace = async (name: string, put: (path: string) => unknown): Promise<vo
 
 test('the folder is good before it is touched', load);
 
-test.each(['config.json', 'tokenizer.json', 'model-00001-of-00004.safetensors', 'model.safetensors.index.json'])(
+test.each(['config.json', 'tokenizer.json', 'model-00001-of-00002.safetensors', 'model.safetensors.index.json'])(
   '%s may be no link to itself, no pipe, no device',
   async (name) => {
     await replace(name, (path) => symlink(name, path));
@@ -71,8 +71,8 @@ test('a link to a file is a file: that is how download caches keep them', async 
 });
 
 test('a shard that was cut says where it ends', async () => {
-  await truncate(join(model, 'model-00002-of-00004.safetensors'), 100);
-  await expect(load()).rejects.toThrow(/model-00002-of-00004.safetensors: .* beyond the file/);
+  await truncate(join(model, 'model-00002-of-00002.safetensors'), 100);
+  await expect(load()).rejects.toThrow(/model-00002-of-00002.safetensors: .* beyond the file/);
 });
 
 test('a tokenizer file of 300 MB is not read', async () => {
@@ -123,8 +123,8 @@ test.each([{}, { model: null }, { model: { vocab: 7 } }, { added_tokens: 7, mode
 );
 
 test.each([
-  ['{% for i in range(1000000000) %}x{% endfor %}', 'its loops over range() are longer than 1000000 steps'],
-  ['{% for i in range(2000) %}{% for j in range(2000) %}{% endfor %}{% endfor %}', 'its loops over range() are longer'],
+  ['{% for i in range(1000000000) %}x{% endfor %}', 'its loops over range() are longer than 100000 steps'],
+  ['{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}', 'its loops over range() are longer'],
   ['{% set ns = namespace(x="ab") %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}', 'failed'],
   ['{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', 'the chat template failed'],
   [`{{ ${'('.repeat(100_000)} }}`, 'the chat template does not parse'],

@@ -27,14 +27,19 @@ export function createHttpServer(slow: SlowRequest = { headersMs: 30_000, reques
     // Hosts are checked, and refused with a body, in http-edge.ts.
     requireHostHeader: false,
   });
-  const answers = new WeakMap<Duplex, ServerResponse>();
-  server.on('request', (request, response) => answers.set(request.socket, response));
+  /** Several where a client does not wait: each goes out when those before it have. */
+  const answers = new WeakMap<Duplex, Set<ServerResponse>>();
+  server.on('request', ({ socket }, response) => {
+    const open = answers.get(socket) ?? new Set();
+    answers.set(socket, open.add(response));
+    response.once('close', () => open.delete(response));
+  });
   server.on('clientError', (error: ClientError, socket) => {
     if (refused.has(socket)) return;
-    const answer = answers.get(socket);
-    const hasBegun = answer?.headersSent === true && !answer.writableFinished;
+    const open = [...(answers.get(socket) ?? [])];
+    const hasBegun = open.some((answer) => answer.headersSent);
     if (error.code === 'ECONNRESET' || !socket.writable || hasBegun) socket.destroy();
-    else refuse(socket, refusalOf(error), speaksMessages(answer, error.rawPacket));
+    else refuse(socket, refusalOf(error), speaksMessages(open.at(-1), error.rawPacket));
   });
   server.on('connect', (_, socket) => {
     socket.on('error', () => undefined);
@@ -78,7 +83,7 @@ function refusalOf({ code, message, reason }: ClientError): Refusal {
 
 /** By the request whose body is broken, or as far as the bytes that could not be read tell. */
 function speaksMessages(answer: ServerResponse | undefined, bytes: Buffer | undefined): boolean {
-  if (answer !== undefined && !answer.writableFinished) {
+  if (answer !== undefined) {
     return /\/v1\/messages/.test(answer.req.url ?? '') || answer.req.headers['anthropic-version'] !== undefined;
   }
   return bytes !== undefined && /^POST \S*\/v1\/messages|^anthropic-version:/im.test(bytes.toString('latin1', 0, 4096));

@@ -18,7 +18,7 @@ export interface TemplateTokens {
 /** As deep as the body of a request may be. */
 const mostLevels = 200;
 /** A template is a program of whoever made the model: `range` is its only way to loop without end. */
-const mostRanged = 1_000_000;
+const mostRanged = 100_000;
 const mostText = 256 << 20;
 const prelude = new Template('{% set range = bounded_range %}');
 

@@ -12,7 +12,8 @@ afterEach(async () => {
 });
 
 async function opened(slowRequest = { headersMs: 30_000, requestMs: 30_000 }) {
-  rig = await startRig(new LetterSampler(() => 'Yes.'), undefined, { slowRequest, bodyLimitBytes: 100_000 });
+  const sampler = new LetterSampler(() => 'Yes.');
+  rig = await startRig(sampler, undefined, { slowRequest, bodyLimitBytes: 100_000 });
   const session = await rig.proxy.sessions.open(rolloutId(groupId('step/0', 0), 0), sessionOptions);
   const { port } = new URL(rig.proxy.url);
   const head = (path: string, ...more: string[]): string =>
@@ -26,7 +27,7 @@ async function opened(slowRequest = { headersMs: 30_000, requestMs: 30_000 }) {
     connection.destroy();
     return exchange.answers.map(({ status, body }) => [status, JSON.parse(body)]);
   };
-  return { rig, session, head, send };
+  return { rig, sampler, head, send };
 }
 
 const openai = (code: string) => ({ error: expect.objectContaining({ type: 'invalid_request_error', code }) });
@@ -87,4 +88,19 @@ describe('a slow client', () => {
     ]);
     expect(rig.journal.index.turnCount).toBe(0);
   });
+});
+
+it('what is no request is not answered in the middle of a stream that came before it', async () => {
+  const { rig, sampler, head, send } = await opened();
+  const goes = Promise.withResolvers<void>();
+  sampler.pace = () => goes.promise;
+  const stream = JSON.stringify({ ...JSON.parse(chat), stream: true });
+  const good = `${head('/chat/completions', `content-length: ${stream.length}`)}${stream}`;
+  const pieces = [good + head('/chat/completions', 'transfer-encoding: chunked'), 'zz\r\n'].map((it) =>
+    Buffer.from(it),
+  );
+  // By then the headers of the stream are on their way; the reader would say what is no chunk of it.
+  await expect(send('', { pieces, pauseMs: 500, answers: 2 })).rejects.toThrow('the connection ended within an answer');
+  goes.resolve();
+  expect(rig.journal.index.turnCount).toBe(0);
 });
