@@ -6,8 +6,8 @@
  *   node scripts/kill-points.ts [--points 1000] [--seed SEED]
  *
  * The writer (test/durability/turn-writer.ts) appends turns of several sessions at once and writes each one's id to a pipe
- * when it is durable; now and then it erases a session that it has finished. Runs go on in one directory for a hundred
- * points each, so that stores with many segments, torn tails and removals are killed, too.
+ * when it is durable; now and then it erases a session that it has finished. Lives go on in one directory for 25 points
+ * each, so that stores with many segments, torn tails and removals are killed, too.
  *
  * Not covered: power that fails (test/durability/power-loss.test.ts).
  */
