@@ -4,10 +4,11 @@
  * `config.json` (resolved), `store/` (segments: the truth), `metrics.jsonl`, `eval.jsonl`, `summary.json`,
  * `checkpoints/N/` (Hugging Face folders), `report.html`.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { open, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EspalierError, messageOf } from '../core/errors.ts';
+import { diskFiles } from '../store/disk-files.ts';
 import { numericsVersion, type RunConfig, resolveConfig } from './config.ts';
 
 const configFormat = 1;
@@ -28,7 +29,7 @@ export class RunDirectory {
       throw new EspalierError('config', `${path} holds a run: continue it with --resume, or name another --run`);
     }
     try {
-      mkdirSync(join(path, 'checkpoints'), { recursive: true });
+      await diskFiles.makeDirectory(join(path, 'checkpoints'));
     } catch (cause) {
       throw new EspalierError('store', `cannot make ${path} (${messageOf(cause)}): name a --run that can be written`, {
         cause,
@@ -103,6 +104,7 @@ export class RunDirectory {
     try {
       await writeFile(temporary, text, { flush: true });
       await rename(temporary, this.file(name));
+      await diskFiles.syncDirectory(this.path);
     } catch (cause) {
       throw this.#unwritable(name, cause);
     }

@@ -3,11 +3,12 @@
  *
  * Not a training run: it has no batches and cannot be resumed by `train`. `inspect` and `export` read it.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EspalierError, messageOf } from '../../core/errors.ts';
 import { type PolicyVersion, policyVersion } from '../../core/ids.ts';
+import { diskFiles } from '../../store/disk-files.ts';
 import { numericsVersion } from '../config.ts';
 import { freeName } from '../directory.ts';
 
@@ -57,9 +58,10 @@ export async function claimFolder({ path, known }: ServingFolder, config: Servin
   const file = join(path, 'config.json');
   const text = `${JSON.stringify({ formatVersion: 1, numerics: numericsVersion, ...config }, null, 2)}\n`;
   try {
-    mkdirSync(path, { recursive: true });
+    await diskFiles.makeDirectory(path);
     await writeFile(`${file}.tmp`, text, { flush: true });
     await rename(`${file}.tmp`, file);
+    await diskFiles.syncDirectory(path);
   } catch (cause) {
     throw new EspalierError('store', `cannot write ${file} (${messageOf(cause)}): name a --run that can be written`, {
       cause,
