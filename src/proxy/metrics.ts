@@ -7,6 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { Refusal } from '../dialects/refusal.ts';
+import type { Journal } from '../trajectory/journal.ts';
 import type { TurnRecord } from '../trajectory/records.ts';
 import type { AccessKey } from './access.ts';
 import { apiKeyOf } from './http-edge.ts';
@@ -51,6 +52,18 @@ export class Metrics {
       registers,
       collect() {
         this.set([...open].reduce((sum, response) => sum + response.writableLength, 0));
+      },
+    });
+  }
+
+  /** Tells whether the record takes turns; it does not while a disk is full. */
+  watch(journal: Pick<Journal, 'failure'>): void {
+    new Gauge({
+      name: 'espalier_record_failing',
+      help: '1 while nothing can be recorded, and agents are answered 503; else 0.',
+      registers: [this.#registry],
+      collect() {
+        this.set(journal.failure === null ? 0 : 1);
       },
     });
   }

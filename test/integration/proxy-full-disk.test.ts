@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { groupId, rolloutId } from '../../src/core/ids.ts';
+import { AccessKey } from '../../src/proxy/access.ts';
+import { Metrics } from '../../src/proxy/metrics.ts';
 import { createProxy, type ProxyServer } from '../../src/proxy/proxy.ts';
 import { diskFiles } from '../../src/store/disk-files.ts';
 import type { StoreFiles } from '../../src/store/files.ts';
@@ -11,6 +13,7 @@ import { Journal, storeDirectory } from '../../src/trajectory/journal.ts';
 import { readRun } from '../../src/trajectory/run-index.ts';
 import { LetterSampler, removeDirectory, renderer, sessionOptions } from './proxy-fixture.ts';
 
+const adminKey = 'an-admin-key-of-0123456789-abcdefghijk';
 const rollout = rolloutId(groupId('step/0', 0), 0);
 const user = [{ role: 'user', content: 'Fix total.' }];
 const calls = [
@@ -47,12 +50,18 @@ async function start(sampler: LetterSampler) {
   const directory = await mkdtemp(join(tmpdir(), 'espalier-full-'));
   const journal = await Journal.open(directory, { files: disk.files });
   const failures: string[] = [];
+  const metrics = new Metrics(AccessKey.of(adminKey, 'the test'));
+  metrics.watch(journal);
   const proxy = await createProxy({
-    ...{ sampler, renderer: renderer(), journal, modelName: 'seedling' },
+    ...{ sampler, renderer: renderer(), journal, metrics, modelName: 'seedling' },
     onFailure: ({ boundary }) => failures.push(boundary),
   });
   open = { proxy, journal, directory };
-  return { disk, directory, proxy, journal, failures };
+  const figure = async (): Promise<number> => {
+    const reply = await fetch(`${proxy.url}/espalier/metrics`, { headers: { authorization: `Bearer ${adminKey}` } });
+    return Number(/^espalier_record_failing (\d)$/m.exec(await reply.text())?.[1]);
+  };
+  return { disk, directory, proxy, journal, failures, figure };
 }
 
 describe('while the disk is full', () => {
@@ -60,7 +69,7 @@ describe('while the disk is full', () => {
     'agents of $path get 503 in their dialect, and the same request is served when there is room',
     async (call) => {
       const sampler = new LetterSampler(() => 'Done');
-      const { disk, directory, proxy, failures } = await start(sampler);
+      const { disk, directory, proxy, failures, figure } = await start(sampler);
       const session = await proxy.sessions.open(rollout, sessionOptions);
       const ask = (more: object = {}) =>
         fetch(`${session.baseUrl}/${call.path}`, {
@@ -84,6 +93,7 @@ describe('while the disk is full', () => {
       expect(text).not.toMatch(/\[DONE\]|message_stop|response\.completed/);
       expect(sampler.requests.length).toBe(sampled);
       expect(failures).toEqual(['store', 'store', 'store']);
+      expect(await figure()).toBe(1);
 
       disk.full = false;
       expect((await ask()).status).toBe(200);

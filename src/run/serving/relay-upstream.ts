@@ -36,6 +36,7 @@ export async function relayUpstream(options: RelayUpstreamOptions, output: Serve
   await claimFolder(folder, { kind: 'proxy', upstream: `${upstream.origin}${upstream.base}` });
   await using parts = new AsyncDisposableStack();
   const journal = parts.adopt(await Journal.open(folder.path, { observer: metrics }), (it) => it.close());
+  metrics.watch(journal);
   let lost = 0;
   let relay: RelayServer | null = null;
   const sessionsApi = new SessionsApi({

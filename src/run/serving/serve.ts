@@ -83,6 +83,7 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const sha256 = own === null ? null : (await own.snapshot()).sha256;
   await claimFolder(folder, { kind: 'serve', model, sha256 });
   const journal = parts.adopt(await Journal.open(folder.path, { observer: metrics }), (it) => it.close());
+  metrics.watch(journal);
   if (journal.index.versions.length === 0) {
     await journal.append({ type: 'version', version: firstVersion, sha256, checkpoint: null });
   }
