@@ -16,7 +16,7 @@ export function isPassing(cause: unknown): boolean {
 export function diskFailure(what: string, cause: unknown): EspalierError {
   const code = errorCode(cause) ?? '';
   const wayOut = full.has(code)
-    ? 'the disk is full; free space, then a server goes on by itself, and a run with --resume'
+    ? 'the disk is full; free space, then resume the run; a server goes on by itself'
     : readOnly.has(code)
       ? 'the place is not writable; make it so, or choose another run directory'
       : 'nothing after the last acknowledged record is kept; resume the run when the disk works';
