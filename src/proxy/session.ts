@@ -246,7 +246,6 @@ export class Session {
     const room = sampler.contextLength - prepared.prompt.length;
     if (room < 1) throw this.#tooLong(sampler.contextLength, prepared.prompt.length);
     await journal.ready();
-    await this.#announced();
     const sampled = await sampleCompletion(sampler, {
       prompt: prepared.prompt,
       maxTokens: Math.min(limit, room),
@@ -281,6 +280,7 @@ export class Session {
       reply: reply.key,
       wishes: request.wishes,
     };
+    await this.#announced();
     await journal.appendTurn(record, [...prepared.blocks, reply]);
     this.#conversation.add(record);
     if (toolCalls.length > 0) this.#calls.set(index, toolCalls);

@@ -17,17 +17,9 @@ import { diskFailure, isPassing } from './disk-failure.ts';
 import { diskFiles } from './disk-files.ts';
 import { type AppendFile, type DirectoryLock, errorCode, type StoreFiles } from './files.ts';
 import { encodeFrame, type FrameKind, maxFramesAWrite } from './frame.ts';
-import { finishReplacement, replaceSegments } from './replacement.ts';
-import { type Condemned, type Removal, rewritten } from './rewrite.ts';
-import {
-  framesOf,
-  listSegments,
-  type RemovalReason,
-  type SegmentEnd,
-  type SegmentName,
-  segmentFile,
-  segmentPath,
-} from './segment.ts';
+import { type OpenReport, openChain } from './opening.ts';
+import { type Condemned, type Removal, removeFrames } from './remove.ts';
+import { type RemovalReason, segmentPath } from './segment.ts';
 
 export interface StoreOptions {
   /** Number of this writer's chain. Default 1. */
@@ -36,18 +28,6 @@ export interface StoreOptions {
   readonly segmentBytes?: number;
   /** Default: the real ones. */
   readonly files?: StoreFiles;
-}
-
-/** What opening found. */
-export interface OpenReport {
-  readonly nextSequence: number;
-  /** The torn tail that was cut, or null. */
-  readonly cut: {
-    readonly path: string;
-    readonly offset: number;
-    readonly bytes: number;
-    readonly reason: string;
-  } | null;
 }
 
 interface Pending {
@@ -111,17 +91,8 @@ export class StoreWriter {
     });
     const lock = files.lock(directory);
     try {
-      await finishReplacement(files, directory);
-      const segments = await listSegments(files, directory);
-      const last = segments.filter(({ writer }) => writer === (options.writer ?? 1)).at(-1);
-      if (last === undefined) return new StoreWriter(directory, { nextSequence: 0, cut: null }, null, lock, options);
-      const { end, bytes } = await endOf(files, last);
-      // Also without a torn tail: what is there may not have been synced.
-      await files.truncate(last.path, end.offset);
-      const cut =
-        end.torn === null ? null : { path: last.path, offset: end.offset, bytes: bytes - end.offset, reason: end.torn };
-      const report = { nextSequence: end.nextSequence, cut };
-      const segment = { path: last.path, size: end.offset, file: null };
+      const { report, last } = await openChain(files, directory, options.writer ?? 1);
+      const segment = last === null ? null : { ...last, file: null };
       return new StoreWriter(directory, report, segment, lock, options);
     } catch (failure) {
       lock.release();
@@ -187,29 +158,7 @@ export class StoreWriter {
     await this.#segment?.file?.close();
     // The next append begins a segment of its own: its name is the sequence that comes next.
     this.#segment = null;
-    const removal = { frames: 0, bytes: 0, segments: 0 };
-    const [files, directory] = [this.#files, this.directory];
-    const contents = async function* (): AsyncGenerator<readonly [string, Uint8Array]> {
-      const segments = await listSegments(files, directory);
-      for (const [i, segment] of segments.entries()) {
-        const bytes = await files.read(segment.path);
-        const last = segments[i + 1]?.writer !== segment.writer;
-        const result = rewritten(bytes, segment, last, condemned, why);
-        if (result === null) continue;
-        removal.frames += result.frames;
-        removal.bytes += bytes.length - result.bytes.length;
-        removal.segments++;
-        yield [segmentFile(segment), result.bytes];
-      }
-    };
-    try {
-      await replaceSegments(files, directory, contents());
-    } catch (failure) {
-      // Begun, it is ended now or at the next opening; else its traces are in the way of nobody.
-      await finishReplacement(files, directory).catch(() => {});
-      throw failure instanceof EspalierError ? failure : diskFailure(`cannot rewrite ${directory}`, failure);
-    }
-    return removal;
+    return removeFrames(this.#files, this.directory, condemned, why);
   }
 
   async #flush(): Promise<void> {
@@ -290,12 +239,3 @@ export class StoreWriter {
 
 /** Room that a disk must have before anything is accepted again: a full disk lets a file be cut, and takes no turn. */
 const probeBytes = 64 << 10;
-
-async function endOf(files: StoreFiles, segment: SegmentName): Promise<{ end: SegmentEnd; bytes: number }> {
-  const bytes = await files.read(segment.path);
-  const frames = framesOf(bytes, segment, true);
-  for (;;) {
-    const step = frames.next();
-    if (step.done) return { end: step.value, bytes: bytes.length };
-  }
-}

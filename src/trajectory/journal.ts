@@ -7,8 +7,9 @@
  */
 import { join } from 'node:path';
 import type { EspalierError } from '../core/errors.ts';
+import type { OpenReport } from '../store/opening.ts';
 import { readFrames } from '../store/reader.ts';
-import { type OpenReport, type StoreOptions, StoreWriter } from '../store/writer.ts';
+import { type StoreOptions, StoreWriter } from '../store/writer.ts';
 import type { MessageBlock } from './canonical.ts';
 import {
   decodeRecord,

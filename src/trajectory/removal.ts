@@ -7,7 +7,7 @@
  * 3. No index survives that knows what left.
  */
 
-import type { Removal } from '../store/rewrite.ts';
+import type { Removal } from '../store/remove.ts';
 import type { RemovalReason } from '../store/segment.ts';
 import { StoreWriter } from '../store/writer.ts';
 import { removeIndex } from './record-index/database.ts';
