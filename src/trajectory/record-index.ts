@@ -41,6 +41,7 @@ export class RecordIndex {
   readonly #files = new Map<string, Promise<FileHandle>>();
   #segments: Promise<readonly SegmentName[]> | null = null;
   #questions = 0;
+  #failure: EspalierError | null = null;
 
   private constructor(directory: string, path: string) {
     this.#directory = directory;
@@ -54,6 +55,7 @@ export class RecordIndex {
     });
     this.#worker.on('error', (cause) => {
       const failure = new EspalierError('store', `the index of ${directory} failed: ${messageOf(cause)}`, { cause });
+      this.#failure = failure;
       for (const { reject } of this.#waiting.values()) reject(failure);
       this.#waiting.clear();
     });
@@ -163,6 +165,7 @@ export class RecordIndex {
   }
 
   #send(name: IndexQuestion['name'], args: readonly unknown[]): Promise<unknown> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
     const question: IndexQuestion = { id: this.#questions++, name, args };
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(question.id, waiting);

@@ -7,5 +7,5 @@ describe('a process that records turns', () => {
     expect(problems).toEqual([]);
     expect(points).toBe(20);
     expect(acknowledged).toBeGreaterThan(20);
-  });
+  }, 600_000);
 });
