@@ -5,7 +5,8 @@
  * object of its dialect. Of every round: a good request is answered in between, no turn is on disk that was not asked
  * for, the proxy blames itself for nothing, its process lives, and its memory comes back to where it was.
  *
- * Stops by itself; equal options send equal bytes, but for ports and keys.
+ * Stops by itself. Request n is a function of seed and n, but for ports and keys; in which order requests of several
+ * connections come is the machine's affair.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { Random, seedOf } from '../../src/core/random.ts';
@@ -107,15 +108,15 @@ class Fuzzing {
     this.#uncertain = 0;
     const cases = this.#options.sweep === false ? [].values() : sweep(new Random(seedOf(seed, 'sweep')), target);
     for (let i = 0; i < this.#swept; i++) cases.next();
-    const work = async (worker: number): Promise<void> => {
-      const random = new Random(seedOf(seed, this.#sent, worker));
+    const work = async (): Promise<void> => {
       const line = new Line(target.port);
       while (this.#sent < until && this.#faults.length < mostFaults) {
         const number = this.#sent++;
-        if (number % controlEvery === controlEvery - 1) await this.#control(line, target);
         const swept = cases.next();
         if (swept.done !== true) this.#swept++;
-        await this.#try(line, target, swept.done === true ? hostileCase(random, target) : swept.value, number);
+        const hostile = swept.done === true ? hostileCase(new Random(seedOf(seed, number)), target) : swept.value;
+        if (number % controlEvery === controlEvery - 1) await this.#control(line, target);
+        await this.#try(line, target, hostile, number);
         if (number % 5000 === 4999) this.#options.onProgress?.(this.#report());
       }
       line.close();
@@ -133,7 +134,7 @@ class Fuzzing {
       }
       line.close();
     };
-    await Promise.race([Promise.all(Array.from({ length: connections }, (_, i) => work(i))), this.#child.died]);
+    await Promise.race([Promise.all(Array.from({ length: connections }, work)), this.#child.died]);
     if (this.#options.heavy === true && this.#heap.length === 0) await Promise.race([heavy(), this.#child.died]);
     this.#judge(await this.#child.stop());
   }
