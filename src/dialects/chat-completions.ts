@@ -10,7 +10,7 @@
  */
 import type { Message, ToolCall } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
-import { readChatParameters } from './chat-parameters.ts';
+import { chatParameters, chatRefusals } from './chat-parameters.ts';
 import { ChatStream, chatErrorJson, chatReplyJson } from './chat-reply.ts';
 import type { CompletionRequest, Dialect } from './dialect.ts';
 import {
@@ -24,6 +24,7 @@ import {
   textAt,
   wholeAt,
 } from './json-reader.ts';
+import { readParameters } from './parameters.ts';
 
 export const chatCompletions: Dialect = {
   path: '/chat/completions',
@@ -56,7 +57,7 @@ export function parseChatRequest(json: unknown): ChatRequest {
     readonly max_tokens?: unknown;
     readonly max_completion_tokens?: unknown;
   };
-  const wishes = readChatParameters(body);
+  const wishes = readParameters(body, chatParameters, chatRefusals);
   if (body.messages === undefined) throw missing('messages');
   const messages = listAt(body.messages, 'messages').map(message);
   if (messages.length === 0) throw invalid('messages', `Invalid 'messages': empty array.`, 'empty_array');
@@ -75,7 +76,13 @@ export function parseChatRequest(json: unknown): ChatRequest {
     // The smaller of `max_tokens` and `max_completion_tokens`.
     maxTokens: given.length === 0 ? null : Math.min(...given),
     stop,
-    wishes: { ...wishes, ...(stop.length > 0 && { stop }) },
+    wishes: {
+      ...wishes,
+      // The session may have set a smaller one.
+      ...((body.max_tokens ?? null) !== null && { max_tokens: body.max_tokens }),
+      ...((body.max_completion_tokens ?? null) !== null && { max_completion_tokens: body.max_completion_tokens }),
+      ...(stop.length > 0 && { stop }),
+    },
   };
 }
 

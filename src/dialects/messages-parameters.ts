@@ -1,31 +1,13 @@
-/**
- * The parameters of `POST /v1/messages` and what becomes of each: the table that the parser obeys and the docs show.
- *
- * Invariants:
- * 1. A parameter that is not in the table is refused, as the real API refuses it.
- * 2. Nothing that changes an answer is ignored: it is honored, or refused.
- * 3. null is "not given".
- */
-import { invalid, isNumber, isObject, isText, type JsonObject, listAt, objectAt } from './json-reader.ts';
+/** The parameters of `POST /v1/messages` and what becomes of each (parameters.ts). */
+import { invalid, isFlag, isNumber, isObject, isText, listAt, objectAt } from './json-reader.ts';
+import { isEmptyList, type ParameterRefusals, type ParameterTable } from './parameters.ts';
 
-export interface Treatment {
-  /** `recorded`: kept with the turn as a wish, without influence on the answer. `refused`: 400 when it is used. */
-  readonly is: 'honored' | 'recorded' | 'refused';
-  /** Says what is accepted, in the table and in the error. */
-  readonly note: string;
-  /** False for a value that is answered with 400. May throw a Refusal that says more. */
-  readonly accepts?: (value: unknown) => boolean;
-}
-
-const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
-const never = (): boolean => false;
-
-export const messagesParameters: Readonly<Record<string, Treatment>> = {
+export const messagesParameters: ParameterTable = {
   model: { is: 'honored', note: 'must be a name that is served' },
   messages: { is: 'honored', note: 'text, thinking, tool_use and tool_result; must end with a user message' },
   system: { is: 'honored', note: 'a string or text blocks' },
   max_tokens: { is: 'honored', note: 'required, a whole number of at least 1; the session may set a smaller one' },
-  stream: { is: 'honored', note: 'must be a boolean', accepts: (value) => typeof value === 'boolean' },
+  stream: { is: 'honored', note: 'must be a boolean', accepts: isFlag },
   tools: { is: 'honored', note: 'custom tools only' },
   tool_choice: { is: 'honored', note: 'auto, or none, which hides the tools', accepts: acceptsToolChoice },
   temperature: { is: 'recorded', note: 'a number; the session owns sampling', accepts: isNumber },
@@ -50,24 +32,16 @@ export const messagesParameters: Readonly<Record<string, Treatment>> = {
   stop_sequences: { is: 'honored', note: 'a list of strings, none empty; what ends there is cut before it' },
   mcp_servers: { is: 'refused', note: 'only an empty list is supported', accepts: isEmptyList },
   fallbacks: { is: 'refused', note: 'only an empty list is supported', accepts: isEmptyList },
-  fallback_credit_token: { is: 'refused', note: 'is not supported', accepts: never },
-  container: { is: 'refused', note: 'is not supported', accepts: never },
-  compaction: { is: 'refused', note: 'is not supported', accepts: never },
-  output_format: { is: 'refused', note: 'is not supported', accepts: never },
+  fallback_credit_token: { is: 'refused', note: 'is not supported' },
+  container: { is: 'refused', note: 'is not supported' },
+  compaction: { is: 'refused', note: 'is not supported' },
+  output_format: { is: 'refused', note: 'is not supported' },
 };
 
-/** Gives what is recorded. Throws Refusal. */
-export function readParameters(body: JsonObject): Record<string, unknown> {
-  const wishes: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(body)) {
-    if (!Object.hasOwn(messagesParameters, name)) throw invalid(name, `${name}: Extra inputs are not permitted`);
-    if (value === undefined || value === null) continue;
-    const { is, note, accepts } = messagesParameters[name] as Treatment;
-    if (accepts !== undefined && !accepts(value)) throw invalid(name, `${name}: ${note}`);
-    if (is === 'recorded' || name === 'max_tokens') wishes[name] = value;
-  }
-  return wishes;
-}
+export const messagesRefusals: ParameterRefusals = {
+  unknown: (name) => invalid(name, `${name}: Extra inputs are not permitted`),
+  wrong: (name, { note }) => invalid(name, `${name}: ${note}`),
+};
 
 function acceptsToolChoice(value: unknown): boolean {
   const { type, disable_parallel_tool_use: single } = objectAt(value, 'tool_choice') as {

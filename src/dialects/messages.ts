@@ -18,8 +18,9 @@ import {
   wholeAt,
 } from './json-reader.ts';
 import { attribution, conversation, systemText, type Tools } from './messages-content.ts';
-import { readParameters } from './messages-parameters.ts';
+import { messagesParameters, messagesRefusals } from './messages-parameters.ts';
 import { MessagesStream, messagesErrorJson, messagesReplyJson, tokenCountJson } from './messages-reply.ts';
+import { readParameters } from './parameters.ts';
 
 export const messagesDialect: Dialect = {
   path: '/messages',
@@ -65,7 +66,7 @@ function parseRequest(json: unknown): CompletionRequest {
     readonly stream?: unknown;
     readonly stop_sequences?: unknown;
   };
-  const wishes = readParameters(body);
+  const wishes = readParameters(body, messagesParameters, messagesRefusals);
   const stop = stopStringsAt(body.stop_sequences, 'stop_sequences', 8192);
   const tools = toolsIn(body.tools);
   const system = systemText(body.system);
@@ -81,6 +82,8 @@ function parseRequest(json: unknown): CompletionRequest {
     stop,
     wishes: {
       ...wishes,
+      // The session may set a smaller one.
+      ...((body.max_tokens ?? null) !== null && { max_tokens: body.max_tokens }),
       ...(stop.length > 0 && { stop_sequences: stop }),
       ...(system.attributions.length > 0 && { [attribution]: system.attributions }),
     },

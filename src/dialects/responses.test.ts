@@ -245,8 +245,8 @@ describe('parameters', () => {
 
   it('are listed in the documentation as they are treated', () => {
     const page = readFileSync(new URL('../../docs/dialects.md', import.meta.url), 'utf8').replace(/ +/g, ' ');
-    for (const [name, { how, note }] of Object.entries(responsesParameters)) {
-      expect(page).toContain(`| \`${name}\` | ${how} | ${note} |`);
+    for (const [name, { is, note }] of Object.entries(responsesParameters)) {
+      expect(page).toContain(`| \`${name}\` | ${is} | ${note} |`);
     }
   });
 });

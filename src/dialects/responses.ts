@@ -12,10 +12,11 @@ import type { Message } from '../core/message.ts';
 import { chatErrorJson } from './chat-reply.ts';
 import type { Completion, CompletionRequest, Dialect, KeptReply, ReplyHead, ReplyMemory } from './dialect.ts';
 import { invalid, listAt, missing, objectAt, textAt, wholeAt } from './json-reader.ts';
+import { readParameters } from './parameters.ts';
 import { Refusal } from './refusal.ts';
 import { readInput } from './responses-input.ts';
 import { keepReply } from './responses-memory.ts';
-import { checkParameters } from './responses-parameters.ts';
+import { responsesParameters, responsesRefusals } from './responses-parameters.ts';
 import { echoOf, responseJson } from './responses-reply.ts';
 import { ResponsesStream } from './responses-stream.ts';
 import { type OfferedTools, toolsOf } from './responses-tools.ts';
@@ -53,7 +54,7 @@ export interface ResponsesRequest {
 /** Throws Refusal. */
 export function parseResponsesRequest(json: unknown, memory: ReplyMemory): ResponsesRequest {
   const body = objectAt(json, 'body');
-  const wishes = checkParameters(body);
+  const wishes = readParameters(body, responsesParameters, responsesRefusals);
   const before = previousOf(body['previous_response_id'], memory);
   if (before === null && (body['input'] ?? null) === null) throw missing('input');
   const input = readInput(body['input'], (replyId) => memory.get(replyId));
