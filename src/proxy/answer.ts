@@ -42,13 +42,15 @@ export async function answerCompletion(exchange: Exchange): Promise<void> {
   });
   const stream = parsed.request.stream ? replyStream(exchange) : null;
   try {
+    const prepared = Promise.withResolvers<void>();
     const completing = exchange.session.complete(parsed.request, {
       signal: gone.signal,
       isRetry: exchange.isRetry,
+      onPrepared: prepared.resolve,
       ...(stream !== null && { onThinking: stream.thinking, onContent: stream.text }),
     });
     if (stream !== null) {
-      await Promise.race([completing, new Promise(setImmediate)]);
+      await Promise.race([completing, prepared.promise.then(() => new Promise(setImmediate))]);
       stream.open();
     }
     turn = await completing;
@@ -138,7 +140,10 @@ function completionOf(turn: ServedTurn): Completion {
   };
 }
 
-/** Failures below become 502 (engine) or 503 (record); both may be tried again. */
+/**
+ * Failures below become 502 (engine) or 503 (record); both may be tried again. A stream that has begun has no status:
+ * agents then go by the words, and try an internal server error again.
+ */
 export function refusalOf(failure: unknown, onFailure: (failure: EspalierError) => void): Refusal {
   if (failure instanceof Refusal) return failure;
   const known =
@@ -147,5 +152,8 @@ export function refusalOf(failure: unknown, onFailure: (failure: EspalierError) 
       : new EspalierError('provider', `the proxy failed: ${messageOf(failure)}`, { cause: failure });
   onFailure(known);
   const isEngine = known.boundary === 'provider' || known.boundary === 'engine';
-  return new Refusal(isEngine ? 502 : 503, known.message, { code: `${known.boundary}_failure`, cause: failure });
+  return new Refusal(isEngine ? 502 : 503, `Internal server error: ${known.message}`, {
+    code: `${known.boundary}_failure`,
+    cause: failure,
+  });
 }

@@ -221,7 +221,7 @@ async function complete(
   const parsed = dialect.parse(json, memoryOf(session));
   const answering = target.trainable ? session : session.untrained;
   if (parsed.count !== undefined) {
-    sendJson(response, 200, parsed.count(answering.countTokens(parsed.request)));
+    sendJson(response, 200, parsed.count(await answering.countTokens(parsed.request)));
     return;
   }
   const { model, wishes } = parsed.request;

@@ -53,6 +53,8 @@ export interface CompleteOptions {
   readonly signal: AbortSignal;
   /** The request says that it repeats an earlier one. */
   readonly isRetry: boolean;
+  /** Called when the prompt is known; what is refused for its sake is refused before anything is awaited. */
+  readonly onPrepared?: () => void;
   /** Called with certain thinking while the completion grows, and with all of it before any content. */
   readonly onThinking?: (piece: string) => void;
   /** Called with certain content while the completion grows. */
@@ -98,6 +100,7 @@ export class Session {
   readonly #running = new Map<string, Running>();
   readonly #closing = new AbortController();
   readonly #name: string;
+  #preparing: Promise<unknown> = Promise.resolve();
   #untrained: Session | null = null;
   /** Resolves when the session is in the record. */
   readonly #announced: () => Promise<void>;
@@ -148,7 +151,8 @@ export class Session {
 
   /** Throws Refusal, EspalierError('provider' | 'store'), or the signal's reason. */
   async complete(request: CompletionRequest, options: CompleteOptions): Promise<ServedTurn> {
-    const prepared = this.#prepare(request);
+    const prepared = await this.#prepare(request);
+    options.onPrepared?.();
     const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
     const stops = request.stop ?? [];
     const key = [prepared.conversationKey, limit, ...(stops.length > 0 ? [JSON.stringify(stops)] : [])].join('/');
@@ -158,8 +162,8 @@ export class Session {
   }
 
   /** Tokens of the prompt that the request would be sampled from. Records nothing. Throws as complete(). */
-  countTokens(request: CompletionRequest): number {
-    return this.#prepare(request).prompt.length;
+  async countTokens(request: CompletionRequest): Promise<number> {
+    return (await this.#prepare(request)).prompt.length;
   }
 
   /** Aborts what is under way and gives the facts, without those of `untrained`. */
@@ -180,14 +184,21 @@ export class Session {
     };
   }
 
-  #prepare({ messages, tools }: CompletionRequest): PreparedTurn {
+  /** One after the other, so that turns are numbered in the order in which requests come, however long they are. */
+  #prepare(request: CompletionRequest): Promise<PreparedTurn> {
     // What cannot fit is not rendered: its tokens alone would keep everyone waiting.
     const { contextLength } = this.#services.sampler();
-    const least = this.#services.renderer.leastTokens(messages);
+    const least = this.#services.renderer.leastTokens(request.messages);
     if (least > contextLength) throw this.#tooLong(contextLength, least);
+    const prepared = this.#preparing.then(() => this.#rendered(request));
+    this.#preparing = prepared.catch(() => undefined);
+    return prepared;
+  }
+
+  async #rendered({ messages, tools }: CompletionRequest): Promise<PreparedTurn> {
     const said = asSampled(messages, tools, (turn, place) => this.#calls.get(turn)?.[place] ?? null);
     try {
-      return this.#conversation.prepare(said, tools);
+      return await this.#conversation.prepareAside(said, tools);
     } catch (cause) {
       if (!(cause instanceof EspalierError && cause.boundary === 'checkpoint')) throw cause;
       // Templates refuse conversations that they have no form for, as a tool's answer before any call.

@@ -59,7 +59,14 @@ export class Renderer {
   /** Ids of the whole conversation and the generation prompt. */
   prompt(messages: readonly Message[], tools: readonly ToolDefinition[]): Int32Array {
     const key = JSON.stringify([messages, tools]);
-    return this.#cache.get(key, () => this.tokenizer.encode(this.promptText(messages, tools)));
+    return this.#cache.get(key) ?? this.#cache.put(key, this.tokenizer.encode(this.promptText(messages, tools)));
+  }
+
+  /** As prompt(), with long text encoded in another thread. */
+  async promptAside(messages: readonly Message[], tools: readonly ToolDefinition[]): Promise<Int32Array> {
+    const key = JSON.stringify([messages, tools]);
+    const ids = this.#cache.get(key);
+    return ids ?? this.#cache.put(key, await this.tokenizer.encodeAside(this.promptText(messages, tools)));
   }
 
   /**
@@ -68,7 +75,14 @@ export class Renderer {
    */
   tail(messages: readonly Message[], stopped: boolean): Int32Array {
     const key = JSON.stringify([stopped, messages]);
-    return this.#cache.get(key, () => this.tokenizer.encode(this.tailText(messages, stopped)));
+    return this.#cache.get(key) ?? this.#cache.put(key, this.tokenizer.encode(this.tailText(messages, stopped)));
+  }
+
+  /** As tail(), with long text encoded in another thread. */
+  async tailAside(messages: readonly Message[], stopped: boolean): Promise<Int32Array> {
+    const key = JSON.stringify([stopped, messages]);
+    const ids = this.#cache.get(key);
+    return ids ?? this.#cache.put(key, await this.tokenizer.encodeAside(this.tailText(messages, stopped)));
   }
 
   tailText(messages: readonly Message[], stopped: boolean): string {
@@ -99,15 +113,20 @@ class RenderCache {
   readonly #entries = new Map<string, Int32Array>();
   #size = 0;
 
-  get(key: string, render: () => Int32Array): Int32Array {
+  get(key: string): Int32Array | undefined {
     const cached = this.#entries.get(key);
     if (cached !== undefined) {
       this.#entries.delete(key);
       this.#entries.set(key, cached);
-      return cached;
     }
-    const ids = render();
+    return cached;
+  }
+
+  put(key: string, ids: Int32Array): Int32Array {
     if (key.length > RenderCache.#longestKey) return ids;
+    const before = this.#entries.get(key);
+    if (before !== undefined) this.#size -= sizeOf(key, before);
+    this.#entries.delete(key);
     this.#entries.set(key, ids);
     this.#size += sizeOf(key, ids);
     for (const [oldest, old] of this.#entries) {

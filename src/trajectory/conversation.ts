@@ -73,34 +73,42 @@ export class Conversation {
 
   /** Throws EspalierError('checkpoint') when the chat template refuses the conversation. */
   prepare(messages: readonly Message[], tools: readonly ToolDefinition[]): PreparedTurn {
+    const plan = this.#plan(messages, tools);
+    const ids = plan.parts.map((part) => {
+      if (part instanceof Int32Array) return part;
+      const { said, stopped } = part;
+      return stopped === null ? this.#renderer.prompt(said, tools) : this.#renderer.tail(said, stopped);
+    });
+    return prepared(plan, joined(...ids));
+  }
+
+  /** The same, with long text encoded in another thread: what becomes of it is as if it had been done at once. */
+  async prepareAside(messages: readonly Message[], tools: readonly ToolDefinition[]): Promise<PreparedTurn> {
+    const plan = this.#plan(messages, tools);
+    const ids = plan.parts.map((part) => {
+      if (part instanceof Int32Array) return part;
+      const { said, stopped } = part;
+      return stopped === null ? this.#renderer.promptAside(said, tools) : this.#renderer.tailAside(said, stopped);
+    });
+    return prepared(plan, joined(...(await Promise.all(ids))));
+  }
+
+  #plan(messages: readonly Message[], tools: readonly ToolDefinition[]): Plan {
     const toolBlock = toolsBlock(tools);
     const blocks = messageBlocks(messages);
     const keys = prefixKeys(toolBlock.key, blocks);
-    const conversationKey = keys[messages.length] as string;
-
-    const same = this.#byPrompt.get(conversationKey);
-    const match = same === undefined ? this.#longest(keys) : { node: same, count: messages.length };
-    const node = match?.node ?? null;
-    const count = match?.count ?? 0;
-    // A copy: a sampler may hand its prompt over to another thread, and paths are shared.
-    const { prompt, retokenized } =
-      same === undefined
-        ? this.#rendered(messages, tools, blocks, node, count)
-        : { prompt: same.path.slice(0, same.path.length - same.record.completion.length), retokenized: 0 };
-    const parent = node ?? this.#last;
-    const reused = parent === null ? 0 : sharedTokens(parent.path, prompt);
-    const messagesReused = parent === null ? 0 : commonBlocks(parent.blocks, blocks);
+    const same = this.#byPrompt.get(keys[messages.length] as string) ?? null;
+    const match = same === null ? this.#longest(keys) : { node: same, count: messages.length };
+    const { node, count } = match ?? { node: null, count: 0 };
+    const { parts, retokenized } =
+      same === null
+        ? this.#rendered(messages, blocks, node, count)
+        : { parts: [same.path.subarray(0, same.path.length - same.record.completion.length)], retokenized: 0 };
+    const last = this.#last;
     return {
-      prompt,
-      parent: parent === null || reused === 0 ? null : parent.record.index,
-      reused,
-      tools: toolBlock.key,
-      messagesReused: reused === 0 ? 0 : messagesReused,
-      messages: blocks.slice(reused === 0 ? 0 : messagesReused).map((block) => block.key),
-      retokenizedSampledTokens: retokenized,
-      break: this.#break({ keys, blocks, messages }, same ?? null, node, count, prompt),
-      conversationKey,
-      blocks: [toolBlock, ...blocks],
+      ...{ toolBlock, blocks, keys, parts, retokenized, last },
+      parent: node ?? last,
+      cause: last === null ? null : this.#cause({ keys, blocks, messages }, same, node, count, last),
     };
   }
 
@@ -146,17 +154,16 @@ export class Conversation {
    */
   #rendered(
     messages: readonly Message[],
-    tools: readonly ToolDefinition[],
     blocks: readonly MessageBlock[],
     node: Node | null,
     count: number,
-  ): { readonly prompt: Int32Array; readonly retokenized: number } {
-    const parts: Int32Array[] = node === null ? [] : [node.path];
+  ): Pick<Plan, 'parts' | 'retokenized'> {
+    const parts: Part[] = node === null ? [] : [node.path];
     let [before, from, retokenized] = [node, count, 0];
-    const text = (to: number): Int32Array =>
-      before === null
-        ? this.#renderer.prompt(messages.slice(0, to), tools)
-        : this.#renderer.tail(messages.slice(from, to), this.#renderer.stopped(before.record.completion));
+    const text = (to: number): Part => ({
+      said: messages.slice(from, to),
+      stopped: before === null ? null : this.#renderer.stopped(before.record.completion),
+    });
     for (let i = count; i < messages.length; i++) {
       if (messages[i]?.role !== 'assistant') continue;
       const reply = this.#said((blocks[i] as MessageBlock).key, before);
@@ -165,7 +172,7 @@ export class Conversation {
         [before, from] = [reply, i + 1];
       } else retokenized += (reply ?? this.#answerTo(blocks.slice(0, i)))?.record.completion.length ?? 0;
     }
-    return { prompt: joined(...parts, text(messages.length)), retokenized };
+    return { parts: [...parts, text(messages.length)], retokenized };
   }
 
   /** The turn that was sampled behind these messages, under whatever tools: what stands there now is not its reply. */
@@ -185,13 +192,6 @@ export class Conversation {
     return saying.find(({ record }) => record.index > after) ?? (saying.at(-1) as Node);
   }
 
-  #break(asked: Asked, same: Node | null, node: Node | null, count: number, prompt: Int32Array): Break | null {
-    const last = this.#last;
-    if (last === null) return null;
-    const cause = this.#cause(asked, same, node, count, last);
-    return cause === null ? null : { cause, tokensLost: last.path.length - sharedTokens(last.path, prompt) };
-  }
-
   #cause(
     { keys, blocks, messages }: Asked,
     same: Node | null,
@@ -209,6 +209,45 @@ export class Conversation {
     if (this.#roots.has(keys[1] as string)) return rewritten;
     return this.#bareRoots.has(blocks[0]?.key ?? '') ? 'tools-changed' : 'new-root';
   }
+}
+
+/** Ids that are known, or text that is rendered: a whole prompt where `stopped` is null, else what follows a reply. */
+type Part = Int32Array | { readonly said: readonly Message[]; readonly stopped: boolean | null };
+
+/** All of a prompt but the ids of its text. */
+interface Plan {
+  readonly toolBlock: MessageBlock;
+  readonly blocks: readonly MessageBlock[];
+  readonly keys: readonly string[];
+  readonly parts: readonly Part[];
+  readonly retokenized: number;
+  readonly parent: Node | null;
+  readonly last: Node | null;
+  readonly cause: BreakCause | null;
+}
+
+/** `prompt` must be a copy: a sampler may hand it over to another thread, and paths are shared. */
+function prepared(
+  { toolBlock, blocks, keys, retokenized, parent, last, cause }: Plan,
+  prompt: Int32Array,
+): PreparedTurn {
+  const reused = parent === null ? 0 : sharedTokens(parent.path, prompt);
+  const messagesReused = parent === null || reused === 0 ? 0 : commonBlocks(parent.blocks, blocks);
+  return {
+    prompt,
+    parent: parent === null || reused === 0 ? null : parent.record.index,
+    reused,
+    tools: toolBlock.key,
+    messagesReused,
+    messages: blocks.slice(messagesReused).map((block) => block.key),
+    retokenizedSampledTokens: retokenized,
+    break:
+      cause === null || last === null
+        ? null
+        : { cause, tokensLost: last.path.length - sharedTokens(last.path, prompt) },
+    conversationKey: keys.at(-1) as string,
+    blocks: [toolBlock, ...blocks],
+  };
 }
 
 /** Element i is the key of the tools and the first i messages. */

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { EspalierError } from '../../src/core/errors.ts';
 import { groupId, rolloutId } from '../../src/core/ids.ts';
 import { createProxy } from '../../src/proxy/proxy.ts';
+import { turnsOf } from '../../src/trajectory/turns.ts';
 import {
   clientOf,
   LetterSampler,
@@ -177,6 +178,15 @@ describe('limits', () => {
     const { session, client } = await opened(new LetterSampler(() => 'Yes.', 8));
     expect(await client.chat.completions.create(body).catch(statusOf)).toEqual([400, 'context_length_exceeded']);
     expect(await session.close()).toMatchObject({ turns: 0, truncatedBy: 'context' });
+  });
+
+  it('refuse a long one with its status, before its event stream begins', async () => {
+    const { client } = await opened(new LetterSampler(() => 'Yes.', 4096));
+    const long = { ...body, messages: [{ role: 'user' as const, content: 'Fix total. '.repeat(4000) }] };
+    expect(await client.chat.completions.create({ ...long, stream: true }).catch(statusOf)).toEqual([
+      400,
+      'context_length_exceeded',
+    ]);
   });
 
   it("are the smaller of the session's and the request's", async () => {
@@ -365,6 +375,18 @@ describe('sessions', () => {
     expect((await session.close()).turns).toBe(0);
     expect(await asked).toEqual([401, 'invalid_api_key']);
     expect(rig.proxy.sessions.openCount).toBe(0);
+  });
+
+  it('number requests in the order in which they come, though a long one is encoded in another thread', async () => {
+    const { rig, client } = await opened(new LetterSampler(() => 'Yes.', 1 << 20));
+    const long = 'Fix total. '.repeat(4000);
+    const asked = [long, 'Short.', `${long}!`, 'Shorter.'].map((content) =>
+      client.chat.completions.create({ ...body, messages: [{ role: 'user', content }] }),
+    );
+    await Promise.all(asked);
+    const turns = turnsOf(rig.journal.index.turns(rollout));
+    const lengths = turns.map(({ prompt }) => prompt.length);
+    expect(lengths.map((length) => length > 1000)).toEqual([true, false, true, false]);
   });
 
   it('sample parallel requests apart and record each', async () => {
