@@ -58,13 +58,13 @@ export class Renderer {
 
   /** Ids of the whole conversation and the generation prompt. */
   prompt(messages: readonly Message[], tools: readonly ToolDefinition[]): Int32Array {
-    const key = JSON.stringify([messages, tools]);
+    const key = keyOf(messages, tools);
     return this.#cache.get(key) ?? this.#cache.put(key, this.tokenizer.encode(this.promptText(messages, tools)));
   }
 
   /** As prompt(), with long text encoded in another thread. */
   async promptAside(messages: readonly Message[], tools: readonly ToolDefinition[]): Promise<Int32Array> {
-    const key = JSON.stringify([messages, tools]);
+    const key = keyOf(messages, tools);
     const ids = this.#cache.get(key);
     return ids ?? this.#cache.put(key, await this.tokenizer.encodeAside(this.promptText(messages, tools)));
   }
@@ -74,13 +74,13 @@ export class Renderer {
    * generation prompt. `stopped` says that the completion ends with one of `stopIds`.
    */
   tail(messages: readonly Message[], stopped: boolean): Int32Array {
-    const key = JSON.stringify([stopped, messages]);
+    const key = keyOf(messages, stopped);
     return this.#cache.get(key) ?? this.#cache.put(key, this.tokenizer.encode(this.tailText(messages, stopped)));
   }
 
   /** As tail(), with long text encoded in another thread. */
   async tailAside(messages: readonly Message[], stopped: boolean): Promise<Int32Array> {
-    const key = JSON.stringify([stopped, messages]);
+    const key = keyOf(messages, stopped);
     const ids = this.#cache.get(key);
     return ids ?? this.#cache.put(key, await this.tokenizer.encodeAside(this.tailText(messages, stopped)));
   }
@@ -106,14 +106,23 @@ export class Renderer {
   }
 }
 
+const longestKey = 1 << 16;
+
+/** Null for a render that is not kept; a long one's key is not even written down. */
+function keyOf(messages: readonly Message[], beside: unknown): string | null {
+  if (messages.reduce((sum, { content }) => sum + content.length, 0) > longestKey) return null;
+  const key = JSON.stringify([messages, beside]);
+  return key.length > longestKey ? null : key;
+}
+
 /** Rollouts of a group ask for the same renders; keeps the most recent ones, up to a size. */
 class RenderCache {
   static readonly #capacity = 32 << 20;
-  static readonly #longestKey = 1 << 16;
   readonly #entries = new Map<string, Int32Array>();
   #size = 0;
 
-  get(key: string): Int32Array | undefined {
+  get(key: string | null): Int32Array | undefined {
+    if (key === null) return undefined;
     const cached = this.#entries.get(key);
     if (cached !== undefined) {
       this.#entries.delete(key);
@@ -122,8 +131,8 @@ class RenderCache {
     return cached;
   }
 
-  put(key: string, ids: Int32Array): Int32Array {
-    if (key.length > RenderCache.#longestKey) return ids;
+  put(key: string | null, ids: Int32Array): Int32Array {
+    if (key === null) return ids;
     const before = this.#entries.get(key);
     if (before !== undefined) this.#size -= sizeOf(key, before);
     this.#entries.delete(key);

@@ -190,6 +190,12 @@ describe('a conversation', () => {
     expect(shortened).toMatchObject({ retokenizedSampledTokens: 0, break: { cause: 'fork' } });
   });
 
+  it('does not take a turn whose parent is not recorded', () => {
+    const live = new Conversation(renderer, []);
+    const first = record(live.prepare([{ role: 'user', content: 'read' }], []), 0, sampled('the file', true));
+    expect(() => live.add({ ...first, index: 1, parent: 0, reused: 3 })).toThrow('which is not recorded before it');
+  });
+
   it('writes what is new, however long it gets', () => {
     const live = new Conversation(renderer, []);
     const messages: Message[] = [{ role: 'user', content: 'read '.repeat(100) }];

@@ -15,8 +15,9 @@ import type { ToolDefinition } from '../core/tool.ts';
 import type { Renderer } from '../tokens/renderer.ts';
 import { commonPrefix } from '../trie/common-prefix.ts';
 import { extendKey, type MessageBlock, messageBlocks, toolsBlock } from './canonical.ts';
+import { GrowingIds } from './growing-ids.ts';
 import type { Break, BreakCause, TurnRecord } from './records.ts';
-import { joined, promptOf } from './turns.ts';
+import { joined, parentMissing } from './turns.ts';
 
 /** A request with its prompt, ready to be sampled. */
 export interface PreparedTurn {
@@ -37,6 +38,7 @@ export interface PreparedTurn {
 interface Node {
   readonly record: TurnRecord;
   /** Prompt and completion. */
+  readonly grown: GrowingIds;
   readonly path: Int32Array;
   /** Blocks of the request and the reply. */
   readonly blocks: readonly string[];
@@ -112,16 +114,20 @@ export class Conversation {
     };
   }
 
-  /** Makes a recorded turn one that later requests may continue. */
+  /** Makes a recorded turn one that later requests may continue. Throws EspalierError('store') without its parent. */
   add(record: TurnRecord): void {
     const parent = record.parent === null ? null : (this.#nodes.get(record.parent) ?? null);
-    const paths = new Map(parent === null ? [] : [[parent.record.index, parent.path]]);
+    if (record.parent !== null && !(parent !== null && parent.path.length >= record.reused))
+      throw parentMissing(record);
     const inherited = parent === null ? [] : parent.blocks.slice(0, record.messagesReused);
     const request = [...inherited, ...record.messages];
     const promptKey = request.reduce(extendKey, record.tools);
+    const { reused, tail, completion } = record;
+    const path = parent === null ? GrowingIds.of(tail, completion) : parent.grown.continued(reused, tail, completion);
     const node: Node = {
       record,
-      path: joined(promptOf(record, paths), record.completion),
+      grown: path,
+      path: path.ids,
       blocks: [...request, record.reply],
       promptKey,
       replyKey: extendKey(promptKey, record.reply),

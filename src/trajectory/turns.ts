@@ -50,13 +50,16 @@ export function turnsOf(records: readonly TurnRecord[]): RecordedTurn[] {
 export function promptOf(record: TurnRecord, paths: ReadonlyMap<number, Int32Array>): Int32Array {
   if (record.parent === null) return record.tail;
   const path = paths.get(record.parent);
-  if (path === undefined || path.length < record.reused) {
-    throw new EspalierError(
-      'store',
-      `turn ${record.index} of ${record.rollout} continues turn ${record.parent}, which is not recorded before it`,
-    );
-  }
+  if (path === undefined || path.length < record.reused) throw parentMissing(record);
   return joined(path.subarray(0, record.reused), record.tail);
+}
+
+/** Of a record whose parent is not there, or shorter than what it takes from it. */
+export function parentMissing(record: TurnRecord): EspalierError {
+  return new EspalierError(
+    'store',
+    `turn ${record.index} of ${record.rollout} continues turn ${record.parent}, which is not recorded before it`,
+  );
 }
 
 function recordedTurn(record: TurnRecord, prompt: Int32Array): RecordedTurn {
