@@ -68,8 +68,9 @@ export class ChatStream implements ReplyStream {
     return events + sseDone;
   }
 
+  /** This API has no event for it: agents give up at one, and try a connection again that broke (qwen-code). */
   failure(refusal: Refusal): string {
-    return sseEvent(errorValue(refusal));
+    return refusal.status >= 500 ? '' : sseEvent(errorValue(refusal));
   }
 
   keepAlive(): string {

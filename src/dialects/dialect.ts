@@ -57,7 +57,7 @@ export interface ReplyStream {
   text(piece: string): string;
   /** What has not been given yet, the calls, the reason, the counts. */
   end(completion: Completion): string;
-  /** The error event; whoever sends it must then break the connection, so that no client takes it for an end. */
+  /** The error event, or ''; whoever sends it must then break the connection, so that no client takes it for an end. */
   failure(refusal: Refusal): string;
   /** What an idle connection is kept open with. */
   keepAlive(): string;

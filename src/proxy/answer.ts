@@ -110,6 +110,7 @@ function replyStream({ response, head, parsed, keepAliveMs }: Exchange): Streame
     open();
     const text = event();
     if (text !== '') response.write(text, sent);
+    else if (sent !== undefined) setImmediate(sent);
   };
   return {
     open,
