@@ -106,10 +106,12 @@ function callsFor(bench: KernelBench, prepared: KernelCase, seconds: number): nu
 function measure(bench: KernelBench, peak: PeakMeter, wish: KernelWish, threads: number, quick: boolean) {
   const prepared = bench.prepare(wish.kernel, Int32Array.from(wish.sizes));
   const calls = quick ? 1 : callsFor(bench, prepared, 8e-3);
+  // A call that fills the time by itself is steadier than many short ones, and there are minutes of them.
+  const runs = quick ? 2 : calls > 1 ? 7 : 3;
   const seconds: number[] = [];
   const rates: number[] = [];
   const shares: number[] = [];
-  for (let run = 0; run < (quick ? 2 : 7); run++) {
+  for (let run = 0; run < runs; run++) {
     const best = peak.read();
     const each = bench.run(prepared, calls) / calls;
     const rate = (threads * wish.flops) / each;
