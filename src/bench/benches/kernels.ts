@@ -1,6 +1,7 @@
 /** Each kernel by itself, at the shapes of five models, on one thread and on all, on every instruction set. */
 import { type KernelBench, type KernelCase, loadKernelBench } from '../../native/kernel-bench.ts';
 import type { ModelShape } from '../../native/native.ts';
+import { whole } from '../../report/format.ts';
 import type { Bench, BenchContext } from '../bench.ts';
 import { PeakMeter, type Spread, spreadOf } from '../measure.ts';
 import { type ModelName, modelNames, models } from '../models.ts';
@@ -122,7 +123,9 @@ function measure(bench: KernelBench, peak: PeakMeter, wish: KernelWish, threads:
   return { seconds: spreadOf(seconds), gflops: spreadOf(rates), shareOfPeak: spreadOf(shares) };
 }
 
-const microseconds = (seconds: number): string => (1e6 * seconds).toPrecision(3);
+function microseconds(seconds: number): string {
+  return seconds < 1e-4 ? (1e6 * seconds).toPrecision(3) : whole(1e6 * seconds);
+}
 const oneDigit = (value: number): string => value.toFixed(1);
 
 function kernelSections(rows: readonly KernelRow[]): Section[] {
