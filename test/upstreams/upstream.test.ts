@@ -152,6 +152,28 @@ describe.for(both)('%s', ([kind, start]) => {
   });
 });
 
+test('sglang: tokens of weights that someone else loaded are refused', async () => {
+  const server = await sglang();
+  const engine = await engineAt(server);
+  const post = (path: string, body: object) =>
+    fetch(`${server.url}${path}`, { method: 'POST', body: JSON.stringify(body) });
+  await post('/pause_generation', { mode: 'abort' });
+  await post('/update_weights_from_disk', { model_path: model, weight_version: 'theirs' });
+  await post('/continue_generation', {});
+  const { end, ids } = await ask(engine, range(9));
+  expect([ids, end]).toEqual([[], { type: 'end', reason: 'failed', message: expect.stringMatching(/"theirs"/) }]);
+});
+
+test.for(both)('%s: requests that wait while a pause fails get an end', async ([, start]) => {
+  const server = await start();
+  const engine = await engineAt(server);
+  await engine.pause();
+  const waiting = ask(engine, range(9));
+  await server.crash();
+  await expect(engine.resume()).rejects.toMatchObject({ boundary: 'engine', message: /failed to resume/ });
+  expect((await waiting).end).toMatchObject({ reason: 'failed', message: expect.stringContaining(server.url) });
+});
+
 describe('at the start', () => {
   const refused = async (opening: Promise<unknown>, message: RegExp) =>
     expect(opening).rejects.toMatchObject({ boundary: 'config', message });

@@ -86,18 +86,26 @@ export class UpstreamServer {
 
   /** Resolves with an answer of success. */
   async #open(method: string, path: string, body: unknown, signal: AbortSignal): Promise<IncomingMessage> {
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = this.url.startsWith('https:') ? overHttps : overHttp;
-      const sent = request(`${this.url}${path}`, { method, agent: this.#agent, headers: this.#headers, signal });
-      sent.on('response', resolve);
-      sent.on('error', (thrown) => reject(new ServerFault(`it does not answer (${messageOf(thrown)})`)));
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
-    });
+    const response = await this.#send(method, path, body === undefined ? '' : JSON.stringify(body), signal);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
     const message = failureMessage(await this.#read(response).catch(() => ''));
     if (status >= 500) throw new ServerFault(`${status}: ${message}`);
     throw new ServerRefusal(status, `${status}: ${message}`);
+  }
+
+  #send(method: string, path: string, text: string, signal: AbortSignal): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const request = this.url.startsWith('https:') ? overHttps : overHttp;
+      const sent = request(`${this.url}${path}`, { method, agent: this.#agent, headers: this.#headers, signal });
+      sent.on('response', resolve);
+      sent.on('error', (thrown) => {
+        // A kept connection that the server closed while this call was on its way to it says nothing of the server.
+        if (sent.reusedSocket && !signal.aborted) resolve(this.#send(method, path, text, signal));
+        else reject(new ServerFault(`it does not answer (${messageOf(thrown)})`));
+      });
+      sent.end(text);
+    });
   }
 
   async #read(response: IncomingMessage): Promise<string> {

@@ -6,7 +6,7 @@
  *
  * Invariants: those of ../../upstream.ts, and
  * 1. A request is sent only while the engine is alive and not paused, and carries the version of that moment.
- * 2. Silence is no fault by itself: a long queue is silent too. A server is given up when it also fails health checks.
+ * 2. Whatever fails, requests that wait for the end of a pause get an end.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -14,6 +14,8 @@ import { EspalierError, messageOf } from '../../../core/errors.ts';
 import { type PolicyVersion, policyVersion } from '../../../core/ids.ts';
 import type { GenerateEvent, GenerateRequest } from '../../engine.ts';
 import type { Upstream } from '../../upstream.ts';
+import { Gate } from './gate.ts';
+import { OpenRequests } from './open-requests.ts';
 import type { ProbedServer } from './probe.ts';
 import type { Piece, UpstreamProtocol } from './protocol.ts';
 import { ServerFault, type UpstreamServer } from './server.ts';
@@ -26,8 +28,6 @@ export interface UpstreamEngineOptions {
   readonly quietMs?: number;
 }
 
-/** Health checks in a row that a silent server may fail. */
-const maxMisses = 3;
 /** What a server that was paused may take to end its streams by itself. */
 const graceMs = 250;
 
@@ -40,18 +40,14 @@ export class UpstreamEngine implements Upstream {
   readonly #server: UpstreamServer;
   readonly #protocol: UpstreamProtocol;
   readonly #probed: ProbedServer;
-  readonly #quietMs: number;
   /** What the server calls the weights that it should have. */
   #label: string | null;
   #version: PolicyVersion;
   /** Where they are, once they were replaced. */
   #folder: string | null = null;
   #fault: string | null = null;
-  #gate: { readonly opened: Promise<void>; readonly open: () => void } | null = null;
-  /** Ends a request that is open, for the reason that the signal carries. */
-  readonly #open = new Set<AbortController>();
-  #watch: NodeJS.Timeout | undefined;
-  #heardAt = 0;
+  readonly #gate = new Gate();
+  readonly #open: OpenRequests;
 
   constructor(
     server: UpstreamServer,
@@ -65,9 +61,14 @@ export class UpstreamEngine implements Upstream {
     this.#server = server;
     this.#protocol = protocol;
     this.#probed = probed;
-    this.#quietMs = options.quietMs ?? 30_000;
     this.#label = probed.weights.label;
     this.#version = options.version ?? policyVersion(0);
+    const quietMs = options.quietMs ?? 30_000;
+    this.#open = new OpenRequests({
+      quietMs,
+      isHealthy: () => server.answers('/health', quietMs),
+      giveUp: (why) => this.#lose(`${this.name}: ${why}`),
+    });
   }
 
   get version(): PolicyVersion {
@@ -83,7 +84,7 @@ export class UpstreamEngine implements Upstream {
     if (problem !== null) return yield failed(problem);
     const room = this.contextLength - request.ids.length;
     if (room < 1) return yield { type: 'end', reason: 'length' };
-    while (this.#gate !== null && !isAborted(request)) await openedOrAborted(this.#gate.opened, request.signal);
+    await this.#gate.passed(request.signal);
     if (isAborted(request)) return yield aborted;
     if (this.#fault !== null) return yield failed(this.#fault);
     const { sampling } = request;
@@ -101,27 +102,25 @@ export class UpstreamEngine implements Upstream {
   }
 
   async pause(): Promise<void> {
-    if (this.#gate !== null) return;
-    let open = (): void => undefined;
-    const opened = new Promise<void>((done) => {
-      open = done;
-    });
-    this.#gate = { opened, open };
+    if (this.#gate.closed) return;
+    this.#gate.close();
     if (this.#probed.weights.replaceable && this.alive) {
       await this.#ask('pause', () => this.#protocol.pause(this.#server));
       const waitUntil = Date.now() + graceMs;
-      while (this.#open.size > 0 && Date.now() < waitUntil) await new Promise((done) => setTimeout(done, 5));
+      while (this.#open.count > 0 && Date.now() < waitUntil) await new Promise((done) => setTimeout(done, 5));
     }
-    for (const cut of this.#open) cut.abort(pausing);
+    this.#open.endAll(pausing);
   }
 
   async resume(): Promise<void> {
-    if (this.#gate === null) return;
-    if (this.#probed.weights.replaceable && this.alive) {
-      await this.#ask('resume', () => this.#protocol.resume(this.#server));
+    if (!this.#gate.closed) return;
+    try {
+      if (this.#probed.weights.replaceable && this.alive) {
+        await this.#ask('resume', () => this.#protocol.resume(this.#server));
+      }
+    } finally {
+      this.#gate.open();
     }
-    this.#gate?.open();
-    this.#gate = null;
   }
 
   async load(directory: string, version: PolicyVersion): Promise<void> {
@@ -130,7 +129,7 @@ export class UpstreamEngine implements Upstream {
     }
     // vLLM does not survive a folder that is not there.
     checkFolder(directory);
-    const wasPaused = this.#gate !== null;
+    const wasPaused = this.#gate.closed;
     this.#folder = resolve(directory);
     this.#version = version;
     this.#label = String(version);
@@ -144,8 +143,7 @@ export class UpstreamEngine implements Upstream {
 
   async close(): Promise<void> {
     this.#lose('the engine was closed');
-    this.#gate?.open();
-    this.#gate = null;
+    this.#gate.open();
     this.#server.close();
   }
 
@@ -153,25 +151,24 @@ export class UpstreamEngine implements Upstream {
     const [version, label] = [this.#version, this.#label];
     const cut = new AbortController();
     const signal = request.signal === undefined ? cut.signal : AbortSignal.any([cut.signal, request.signal]);
-    this.#opened(cut);
+    this.#open.add(cut);
     let end: End | null = null;
     try {
       const read = this.#protocol.reader();
       const body = this.#protocol.generateBody(request, this.#probed.model);
       for await (const event of this.#server.events(this.#protocol.generatePath, body, signal)) {
-        this.#heardAt = Date.now();
+        this.#open.heard();
         const piece = read(event);
         const tokens = tokensOf(piece, version, label);
         if (tokens !== null) yield tokens;
         if (piece.end !== null) end = { type: 'end', reason: piece.end === 'aborted' ? 'paused' : piece.end };
       }
       // A request that is aborted before its first token has no last event either.
-      end ??=
-        this.#gate === null ? this.#endOf(new ServerFault('it ended a completion without a reason'), cut) : paused;
+      end ??= this.#gate.closed ? paused : this.#endOf(new ServerFault('it ended a completion without a reason'), cut);
     } catch (thrown) {
       end ??= isAborted(request) ? aborted : this.#endOf(thrown, cut);
     } finally {
-      this.#closed(cut);
+      this.#open.remove(cut);
     }
     yield end;
   }
@@ -186,7 +183,7 @@ export class UpstreamEngine implements Upstream {
 
   #lose(message: string): void {
     this.#fault ??= message;
-    for (const cut of this.#open) cut.abort(new ServerFault(this.#fault));
+    this.#open.endAll(new ServerFault(this.#fault));
   }
 
   async #restoreWeights(): Promise<void> {
@@ -195,7 +192,7 @@ export class UpstreamEngine implements Upstream {
     if (this.#folder === null) throw new Error(`its weights were "${this.#label}" and are "${label}" now`);
     await this.#protocol.pause(this.#server);
     await this.#loadTarget();
-    if (this.#gate === null) await this.#protocol.resume(this.#server);
+    if (!this.#gate.closed) await this.#protocol.resume(this.#server);
   }
 
   #loadTarget(): Promise<void> {
@@ -211,28 +208,6 @@ export class UpstreamEngine implements Upstream {
       this.#lose(message);
       throw new EspalierError('engine', message, { cause });
     }
-  }
-
-  #opened(cut: AbortController): void {
-    this.#open.add(cut);
-    this.#heardAt = Date.now();
-    let misses = 0;
-    let asking = false;
-    const look = async (): Promise<void> => {
-      if (asking || Date.now() - this.#heardAt < this.#quietMs) return;
-      asking = true;
-      misses = (await this.#server.answers('/health', this.#quietMs)) ? 0 : misses + 1;
-      asking = false;
-      if (misses >= maxMisses) this.#lose(`${this.name} was silent for ${this.#quietMs} ms and fails its health check`);
-    };
-    this.#watch ??= setInterval(() => void look(), this.#quietMs);
-  }
-
-  #closed(cut: AbortController): void {
-    this.#open.delete(cut);
-    if (this.#open.size > 0) return;
-    clearInterval(this.#watch);
-    this.#watch = undefined;
   }
 
   #problemOf({ ids, sampling }: GenerateRequest): string | null {
@@ -251,16 +226,6 @@ const aborted: End = { type: 'end', reason: 'failed', message: 'aborted by the c
 const failed = (message: string): End => ({ type: 'end', reason: 'failed', message });
 
 const isAborted = ({ signal }: GenerateRequest): boolean => signal?.aborted === true;
-
-function openedOrAborted(opened: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return opened;
-  let stop = (): void => undefined;
-  const stopped = new Promise<void>((done) => {
-    stop = done;
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  return Promise.race([opened, stopped]).finally(() => signal.removeEventListener('abort', stop));
-}
 
 function checkFolder(directory: string): void {
   const isModel = existsSync(join(directory, 'config.json'));
