@@ -43,6 +43,9 @@ ForwardPlan readForwardPlan(const Napi::Value& value) {
   plan.blocks = readInts(from, "blocks");
   plan.draw = readArray<Napi::Uint8Array, uint8_t>(from, "draw", napi_uint8_array, "Uint8Array");
   plan.temperature = readFloats(from, "temperature");
+  plan.topK = readInts(from, "topK");
+  plan.topP = readFloats(from, "topP");
+  plan.minP = readFloats(from, "minP");
   plan.seed = readArray<Napi::BigUint64Array, uint64_t>(from, "seed", napi_biguint64_array, "BigUint64Array");
   return plan;
 }

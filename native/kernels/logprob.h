@@ -1,9 +1,6 @@
 // The one reading of a row of logits (rule 5): sampler, score and loss take their numbers from here.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 namespace espalier {
 
 struct LogitsRow {
@@ -21,13 +18,8 @@ LogitsRow logprobRow(const float* logits, int vocab);
 /// y[i] = exp(x[i] - maximum) / sum: softmax of the row that `row` was read from.
 void probabilities(const float* logits, int vocab, const LogitsRow& row, float* y);
 
-/// Temperature 0: the largest logit, the lowest id among equals. Else the inverse CDF of softmax(logits / temperature)
-/// in id order at u = hash(seed, position). scratch: drawScratch(vocab) floats.
-size_t drawScratch(int vocab);
-int32_t drawToken(const float* logits, int vocab, const LogitsRow& row, float temperature, uint64_t seed,
-                  uint64_t position, float* scratch);
-
-/// In [0, 1), 53 bits: splitmix64 of seed and position.
-double uniformAt(uint64_t seed, uint64_t position);
+/// e[i] = exp((x[i] - row's maximum) / temperature), 0 in the padding to lanes; blocks[b] = sum of 256 of them in 16
+/// lanes. e: [padToLanes(vocab)]; blocks: one for every 256 ids.
+void temperedRow(const float* logits, int vocab, float maximum, float temperature, float* e, float* blocks);
 
 }  // namespace espalier

@@ -4,7 +4,7 @@
 #include <functional>
 #include <numeric>
 
-#include "../kernels/logprob.h"
+#include "../kernels/draw.h"
 #include "../kernels/pool.h"
 
 namespace espalier {
@@ -104,32 +104,33 @@ class Slice {
  private:
   int newTokens(int sequence) const { return plan_.tokenStart[sequence + 1] - plan_.tokenStart[sequence]; }
 
-  void drawAll(const std::vector<Pending>& pending, Workspace& space) {
+  void drawAll(const std::vector<Pending>& pending, Workspace& work) {
     const int hidden = weights_.shape.hiddenSize, vocab = weights_.shape.vocabSize;
     const int count = static_cast<int>(pending.size());
     // Rows move towards the front only, so none is overwritten before it is read.
     for (int i = 0; i < count; i++) {
-      std::copy_n(space.residual() + static_cast<ptrdiff_t>(pending[i].row) * hidden, hidden,
-                  space.residual() + static_cast<ptrdiff_t>(i) * hidden);
+      std::copy_n(work.residual() + static_cast<ptrdiff_t>(pending[i].row) * hidden, hidden,
+                  work.residual() + static_cast<ptrdiff_t>(i) * hidden);
     }
-    finalNorm(weights_, space.residual(), count, space.normed(), nullptr);
+    finalNorm(weights_, work.residual(), count, work.normed(), nullptr);
     AlignedFloats rowsOfLogits(static_cast<size_t>(std::min(count, kHeadRows)) * vocab);
-    AlignedFloats scratch(drawScratch(vocab));
+    DrawSpace space(vocab);
     for (int from = 0; from < count; from += kHeadRows) {
       const int rows = std::min(kHeadRows, count - from);
-      headLogits(weights_, space.normed() + static_cast<ptrdiff_t>(from) * hidden, rows, rowsOfLogits.data());
+      headLogits(weights_, work.normed() + static_cast<ptrdiff_t>(from) * hidden, rows, rowsOfLogits.data());
       for (int i = 0; i < rows; i++) {
-        drawOne(pending[from + i].sequence, rowsOfLogits.data() + static_cast<ptrdiff_t>(i) * vocab, scratch.data());
+        drawOne(pending[from + i].sequence, rowsOfLogits.data() + static_cast<ptrdiff_t>(i) * vocab, space);
       }
     }
   }
 
-  void drawOne(int sequence, const float* row, float* scratch) {
+  void drawOne(int sequence, const float* row, DrawSpace& space) {
     const int vocab = weights_.shape.vocabSize;
     const LogitsRow read = logprobRow(row, vocab);
     const uint64_t position = static_cast<uint64_t>(plan_.firstPosition[sequence] + newTokens(sequence));
-    const int32_t id =
-        drawToken(row, vocab, read, plan_.temperature[sequence], plan_.seed[sequence], position, scratch);
+    const Draw draw{plan_.temperature[sequence], plan_.topK[sequence], plan_.topP[sequence],
+                    plan_.minP[sequence],        plan_.seed[sequence], position};
+    const int32_t id = drawToken(row, vocab, read, draw, space);
     result_.ids[sequence] = id;
     result_.logprobs[sequence] = read.logprob(row[id]);
     result_.entropies[sequence] = read.entropy;
@@ -181,7 +182,8 @@ std::string planFault(const Shape& shape, const Cache& cache, const ForwardPlan&
   if (!cache.fits(shape)) return "the cache was made for another model shape than the weights";
   const size_t sequences = plan.firstPosition.size();
   if (plan.tokenStart.size() != sequences + 1 || plan.blockStart.size() != sequences + 1 ||
-      plan.draw.size() != sequences || plan.temperature.size() != sequences || plan.seed.size() != sequences) {
+      plan.draw.size() != sequences || plan.temperature.size() != sequences || plan.topK.size() != sequences ||
+      plan.topP.size() != sequences || plan.minP.size() != sequences || plan.seed.size() != sequences) {
     return "plan arrays disagree on the number of sequences (" + number(static_cast<int64_t>(sequences)) +
            " in firstPosition)";
   }
@@ -220,6 +222,11 @@ std::string planFault(const Shape& shape, const Cache& cache, const ForwardPlan&
     }
     if (plan.draw[b] != 0 && !(plan.temperature[b] >= 0)) {
       return "temperature of sequence " + number(static_cast<int64_t>(b)) + " is not a number >= 0";
+    }
+    const bool filters = plan.topK[b] >= 0 && plan.topP[b] > 0 && plan.topP[b] <= 1 && plan.minP[b] >= 0 &&
+                         plan.minP[b] <= 1;
+    if (plan.draw[b] != 0 && !filters) {
+      return "sequence " + number(static_cast<int64_t>(b)) + " needs topK >= 0, 0 < topP <= 1 and 0 <= minP <= 1";
     }
   }
   return "";

@@ -19,6 +19,8 @@ struct ForwardPlan {
   std::vector<int32_t> tokens, tokenStart, firstPosition, blockStart, blocks;
   std::vector<uint8_t> draw;
   std::vector<float> temperature;
+  std::vector<int32_t> topK;
+  std::vector<float> topP, minP;
   std::vector<uint64_t> seed;
   int sequences() const { return static_cast<int>(firstPosition.size()); }
 };

@@ -1,8 +1,11 @@
 #include "scalar.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "../kernels/math.h"
@@ -214,6 +217,42 @@ int32_t drawToken(const float* logits, int vocab, float temperature, double unif
     before += e[i];
     if (e[i] > 0) last = i;
     if (e[i] > 0 && before > target) return i;
+  }
+  return last;
+}
+
+int32_t drawTruncated(const float* logits, int vocab, float temperature, int topK, float topP, float minP,
+                      double uniform) {
+  const float maximum = highest(logits, vocab);
+  std::vector<int32_t> order(static_cast<size_t>(vocab));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  const auto e = [&](int32_t id) { return exp((logits[id] - maximum) / temperature); };
+  const auto mass = [&](size_t count) {
+    std::vector<int32_t> ids(order.begin(), order.begin() + static_cast<ptrdiff_t>(count));
+    std::sort(ids.begin(), ids.end());
+    double sum = 0;
+    for (const int32_t id : ids) sum += e(id);
+    return sum;
+  };
+  size_t kept = topK > 0 && topK < vocab ? static_cast<size_t>(topK) : order.size();
+  if (topP < 1) {
+    const double wanted = topP * mass(kept);
+    double held = 0;
+    size_t taken = 0;
+    while (taken < kept && held < wanted) held += e(order[taken++]);
+    kept = taken;
+  }
+  while (kept > 1 && e(order[kept - 1]) < minP) kept--;
+  const double total = mass(kept);
+  std::sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(kept));
+  double running = 0;
+  int32_t last = order[0];
+  for (size_t i = 0; i < kept; i++) {
+    if (e(order[i]) == 0) continue;
+    last = order[i];
+    running += e(last);
+    if (running > uniform * total) return last;
   }
   return last;
 }

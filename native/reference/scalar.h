@@ -40,4 +40,8 @@ Row logprobRow(const float* logits, int vocab);
 
 int32_t drawToken(const float* logits, int vocab, float temperature, double uniform);
 
+/// With filters, at a temperature above 0: by sorting the whole vocabulary.
+int32_t drawTruncated(const float* logits, int vocab, float temperature, int topK, float topP, float minP,
+                      double uniform);
+
 }  // namespace espalier::scalar

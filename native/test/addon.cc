@@ -13,6 +13,7 @@
 #include "../kernels/attention.h"
 #include "../kernels/backward_matrix.h"
 #include "../kernels/bias.h"
+#include "../kernels/draw.h"
 #include "../kernels/gemm.h"
 #include "../kernels/isa.h"
 #include "../kernels/logprob.h"
@@ -202,19 +203,28 @@ Napi::Value logprobRowArray(const Info& info) {
   return row;
 }
 
-// draw(logits, temperature, seed, position, scalar) -> id
+// draw(logits, temperature, [topK, topP, minP] or none, seed, position, scalar) -> id
 Napi::Value drawArray(const Info& info) {
   bool lossless;
-  const uint64_t seed = info[2].As<Napi::BigInt>().Uint64Value(&lossless);
-  const auto position = static_cast<uint64_t>(integer(info, 3));
+  const uint64_t seed = info[3].As<Napi::BigInt>().Uint64Value(&lossless);
+  const auto position = static_cast<uint64_t>(integer(info, 4));
   const float* row = floats(info, 0);
   const int vocab = length(info, 0);
-  if (wantsScalar(info)) {
-    return Napi::Number::New(info.Env(), scalar::drawToken(row, vocab, single(info, 1), uniformAt(seed, position)));
+  Draw draw{single(info, 1), 0, 1, 0, seed, position};
+  if (length(info, 2) == 3) {
+    draw.topK = static_cast<int32_t>(floats(info, 2)[0]);
+    draw.topP = floats(info, 2)[1];
+    draw.minP = floats(info, 2)[2];
   }
-  AlignedFloats scratch(drawScratch(vocab));
-  return Napi::Number::New(
-      info.Env(), drawToken(row, vocab, logprobRow(row, vocab), single(info, 1), seed, position, scratch.data()));
+  if (!wantsScalar(info)) {
+    DrawSpace space(vocab);
+    return Napi::Number::New(info.Env(), drawToken(row, vocab, logprobRow(row, vocab), draw, space));
+  }
+  const double uniform = uniformAt(seed, position);
+  return Napi::Number::New(info.Env(), draw.truncates() && draw.temperature > 0
+                                           ? scalar::drawTruncated(row, vocab, draw.temperature, draw.topK, draw.topP,
+                                                                   draw.minP, uniform)
+                                           : scalar::drawToken(row, vocab, draw.temperature, uniform));
 }
 
 // exact('log' | 'exp' | 'sin' | 'cos', x) -> double

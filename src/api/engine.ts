@@ -5,6 +5,7 @@
  * Examples of every call: docs/engine.md.
  */
 import { EspalierError } from '../core/errors.ts';
+import { noTruncation } from '../core/truncation.ts';
 import type { FinishReason } from '../core/turn.ts';
 import type { OptimizerStep, TrainResult } from '../engine/engine.ts';
 import { createEngineHost, type EngineHost } from '../host/engine-host.ts';
@@ -30,6 +31,10 @@ export interface SampleOptions {
   readonly maxTokens: number;
   /** 0 is greedy. Default 1. */
   readonly temperature?: number;
+  /** Filters of the draw, in this order; log-probabilities stay those of the whole distribution. Default every token. */
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
   /** Ids that end the completion and are part of it. Default none. */
   readonly stopIds?: readonly number[];
   /** Token i is drawn from hash(seed, prompt length + i). Default 0. */
@@ -137,7 +142,10 @@ async function sample(engine: EngineHost, options: SampleOptions): Promise<Sampl
   const ids: number[] = [];
   const logprobs: number[] = [];
   const entropies: number[] = [];
-  const request = { ids: prompt, sampling: { temperature, maxTokens, stopIds }, seed, ...(signal && { signal }) };
+  const { topK, topP, minP } = { ...noTruncation, ...options };
+  const truncation = { topK, topP, minP };
+  const sampling = { temperature, truncation, maxTokens, stopIds };
+  const request = { ids: prompt, sampling, seed, ...(signal && { signal }) };
   for await (const event of engine.generate(request)) {
     if (event.type === 'tokens') {
       ids.push(...event.ids);

@@ -37,3 +37,10 @@ export function byteSize(text: string): number {
   const power = match[2] === undefined ? 0 : 1 + ['KiB', 'MiB', 'GiB', 'TiB'].indexOf(match[2]);
   return Number(match[1]) * 1024 ** power;
 }
+
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('a number from 0 to 1 is needed.');
+  return value;
+}

@@ -1,8 +1,8 @@
 /**
  * The dialect of `POST /v1/chat/completions`: request JSON to messages.
  *
- * The table of parameters is in chat-parameters.ts, replies in chat-reply.ts. Wishes about sampling are kept as facts, not
- * obeyed: the session owns sampling.
+ * The table of parameters is in chat-parameters.ts, replies in chat-reply.ts. Wishes about sampling are kept as facts; the
+ * session says whether they are honored.
  *
  * Invariants:
  * 1. What cannot be done is refused with 400 and the field's name; nothing that changes an answer is ignored.
@@ -25,6 +25,7 @@ import {
   wholeAt,
 } from './json-reader.ts';
 import { readParameters } from './parameters.ts';
+import { samplingAt } from './sampling-wish.ts';
 
 export const chatCompletions: Dialect = {
   path: '/chat/completions',
@@ -76,6 +77,7 @@ export function parseChatRequest(json: unknown): ChatRequest {
     // The smaller of `max_tokens` and `max_completion_tokens`.
     maxTokens: given.length === 0 ? null : Math.min(...given),
     stop,
+    sampling: samplingAt(body),
     wishes: {
       ...wishes,
       // The session may have set a smaller one.

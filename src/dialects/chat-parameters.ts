@@ -23,6 +23,8 @@ export const chatParameters: ParameterTable<Treatment> = {
   stop: { is: 'honored' },
   temperature: recorded.number,
   top_p: recorded.number,
+  top_k: recorded.number,
+  min_p: recorded.number,
   presence_penalty: recorded.number,
   frequency_penalty: recorded.number,
   seed: recorded.number,

@@ -8,6 +8,7 @@ import type { Message, ToolCall } from '../core/message.ts';
 import type { ToolDefinition } from '../core/tool.ts';
 import type { FinishReason } from '../core/turn.ts';
 import type { Refusal } from './refusal.ts';
+import type { SamplingWish } from './sampling-wish.ts';
 
 /** What an agent asks for, whatever it speaks. */
 export interface CompletionRequest {
@@ -19,7 +20,9 @@ export interface CompletionRequest {
   readonly maxTokens: number | null;
   /** Strings at which the completion ends, none of them empty; they are no part of what is said. Default none. */
   readonly stop?: readonly string[];
-  /** Sampling parameters and labels as they were asked for: recorded, not obeyed; the session owns sampling. */
+  /** Honored where the session leaves sampling to requests. Default nothing. */
+  readonly sampling?: SamplingWish;
+  /** Sampling parameters and labels as they were asked for: recorded, whether or not they are honored. */
   readonly wishes: Readonly<Record<string, unknown>>;
 }
 

@@ -21,6 +21,7 @@ import { attribution, conversation, systemText, type Tools } from './messages-co
 import { messagesParameters, messagesRefusals } from './messages-parameters.ts';
 import { MessagesStream, messagesErrorJson, messagesReplyJson, tokenCountJson } from './messages-reply.ts';
 import { readParameters } from './parameters.ts';
+import { samplingAt } from './sampling-wish.ts';
 
 export const messagesDialect: Dialect = {
   path: '/messages',
@@ -80,6 +81,7 @@ function parseRequest(json: unknown): CompletionRequest {
     stream: body.stream === true,
     maxTokens: wholeAt(body.max_tokens, 'max_tokens', 1),
     stop,
+    sampling: samplingAt(body),
     wishes: {
       ...wishes,
       // The session may set a smaller one.

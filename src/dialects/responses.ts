@@ -20,6 +20,7 @@ import { responsesParameters, responsesRefusals } from './responses-parameters.t
 import { echoOf, responseJson } from './responses-reply.ts';
 import { ResponsesStream } from './responses-stream.ts';
 import { type OfferedTools, toolsOf } from './responses-tools.ts';
+import { samplingAt } from './sampling-wish.ts';
 
 export const responses: Dialect = {
   path: '/responses',
@@ -69,6 +70,7 @@ export function parseResponsesRequest(json: unknown, memory: ReplyMemory): Respo
       tools: body['tool_choice'] === 'none' ? [] : tools.definitions,
       stream: body['stream'] === true,
       maxTokens: wholeAt(body['max_output_tokens'], 'max_output_tokens', 1),
+      sampling: samplingAt(body),
       wishes: { ...wishes, ...(tools.hosted.length > 0 && { hosted_tools: tools.hosted }) },
     },
     conversation,

@@ -8,10 +8,13 @@
  * 3. Weights are immutable snapshots. A request samples under one version until it is paused.
  */
 import type { PolicyVersion } from '../core/ids.ts';
+import type { Truncation } from '../core/truncation.ts';
 
 export interface Sampling {
   /** 0 is greedy. Log-probabilities are always reported at temperature 1, untruncated. */
   readonly temperature: number;
+  /** Which tokens may be drawn at all; not given: every one. */
+  readonly truncation?: Truncation;
   readonly maxTokens: number;
   /** Sampling one of these ends the completion; the id is part of it. */
   readonly stopIds: readonly number[];

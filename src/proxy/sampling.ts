@@ -7,12 +7,15 @@
  * 2. Nothing is returned but a completion that ended by itself or at its limit.
  */
 import { EspalierError, messageOf } from '../core/errors.ts';
+import { noTruncation, type Truncation, truncates } from '../core/truncation.ts';
 import type { GenerateEvent, Sampler } from '../engine/engine.ts';
 
 export interface SampleJob {
   readonly prompt: Int32Array;
   readonly maxTokens: number;
   readonly temperature: number;
+  /** Not given: every token may be drawn. */
+  readonly truncation?: Truncation;
   readonly stopIds: readonly number[];
   readonly seed: bigint;
   /** Of requests that begin alike: the session. */
@@ -64,9 +67,14 @@ async function sampleUntilEnd(
   pieces: Piece[],
   count: number,
 ): Promise<Extract<GenerateEvent, { type: 'end' }>> {
-  const { temperature, stopIds, seed, affinity, signal } = job;
+  const { temperature, truncation = noTruncation, stopIds, seed, affinity, signal } = job;
   const ids = count === 0 ? job.prompt : continued(job.prompt, pieces, count);
-  const sampling = { temperature, stopIds, maxTokens: job.maxTokens - count };
+  const sampling = {
+    temperature,
+    ...(truncates(truncation) && { truncation }),
+    stopIds,
+    maxTokens: job.maxTokens - count,
+  };
   try {
     for await (const event of sampler.generate({
       ids,

@@ -7,8 +7,9 @@
  * 1. complete() resolves only when its turn is durable.
  * 2. A request that equals a recorded turn's, not asked again since the session was opened, gets that turn: a resumed
  *    run goes on where it was, and neither loses nor repeats an acknowledged turn.
- * 3. Turn t samples from seedOf(session seed, t, attempt); t is the smallest number that is free when the request comes,
- *    so a turn that failed or was aborted draws the same when it is asked again.
+ * 3. Turn t samples from seedOf(session seed, t, attempt), unless the session honors a seed of the request; t is the
+ *    smallest number that is free when the request comes, so a turn that failed or was aborted draws the same when it
+ *    is asked again.
  * 4. Equal bodies are a retry, and get one turn, only with a retry header or after a connection that broke. Otherwise
  *    they are separate samples.
  */
@@ -17,6 +18,7 @@ import { besideId, type RolloutId } from '../core/ids.ts';
 import type { ToolCall } from '../core/message.ts';
 import { seedOf } from '../core/random.ts';
 import type { SessionFacts } from '../core/session.ts';
+import { noTruncation, truncates } from '../core/truncation.ts';
 import type { CompletionRequest } from '../dialects/dialect.ts';
 import { Refusal } from '../dialects/refusal.ts';
 import type { Sampler } from '../engine/engine.ts';
@@ -26,14 +28,14 @@ import { StopStream } from '../tokens/stop-strings.ts';
 import { assistantBlock } from '../trajectory/canonical.ts';
 import { Conversation, type PreparedTurn } from '../trajectory/conversation.ts';
 import type { Journal } from '../trajectory/journal.ts';
-import type { TurnRecord } from '../trajectory/records.ts';
+import type { SessionRecord, TurnRecord } from '../trajectory/records.ts';
 import type { ModelMap } from './model-map.ts';
 import { asSampled, callIdOf, type SampledCall } from './returned-calls.ts';
 import { type SampledCompletion, sampleCompletion } from './sampling.ts';
 import { ThinkingStream } from './thinking-stream.ts';
+import { type SamplingRule, samplingKey, type TurnSampling, turnSampling } from './turn-sampling.ts';
 
-export interface SessionOptions {
-  readonly temperature: number;
+export interface SessionOptions extends SamplingRule {
   readonly maxTokensPerTurn: number;
   readonly seed: bigint;
   readonly trainable: boolean;
@@ -113,9 +115,7 @@ export class Session {
     this.#name = name;
     this.#options = options;
     this.#services = services;
-    const { temperature, maxTokensPerTurn, seed, trainable } = options;
-    const settings = { temperature, maxTokensPerTurn, seed: seed.toString(), trainable };
-    this.#announced = services.journal.announce({ type: 'session', rollout, ...settings });
+    this.#announced = services.journal.announce(sessionRecord(rollout, options));
     const records = services.journal.index.turns(rollout);
     this.#conversation = new Conversation(services.renderer, records);
     for (const record of records) {
@@ -155,7 +155,8 @@ export class Session {
     options.onPrepared?.();
     const limit = Math.min(this.#options.maxTokensPerTurn, request.maxTokens ?? Number.POSITIVE_INFINITY);
     const stops = request.stop ?? [];
-    const key = [prepared.conversationKey, limit, ...(stops.length > 0 ? [JSON.stringify(stops)] : [])].join('/');
+    const parts = [stops.length > 0 ? JSON.stringify(stops) : '', samplingKey(this.#options, request.sampling)];
+    const key = [prepared.conversationKey, limit, ...parts.filter((part) => part !== '')].join('/');
     const known = this.#recall(key, options.isRetry) ?? (await this.#join(key, options.isRetry));
     const record = known ?? (await this.#sampleNew(request, prepared, limit, key, options));
     return this.#serve(record, stops);
@@ -254,15 +255,17 @@ export class Session {
   ): Promise<TurnRecord> {
     const { renderer, journal } = this.#services;
     const sampler = this.#services.sampler();
+    const sampling = turnSampling(this.#options, request.sampling);
     const room = sampler.contextLength - prepared.prompt.length;
     if (room < 1) throw this.#tooLong(sampler.contextLength, prepared.prompt.length);
     await journal.ready();
     const sampled = await sampleCompletion(sampler, {
       prompt: prepared.prompt,
       maxTokens: Math.min(limit, room),
-      temperature: this.#options.temperature,
+      temperature: sampling.temperature,
+      truncation: sampling,
       stopIds: renderer.stopIds,
-      seed: seedOf(this.#options.seed.toString(), index, attempt),
+      seed: sampling.seed ?? seedOf(this.#options.seed.toString(), index, attempt),
       affinity: this.rollout,
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
       onTokens: replySink(renderer, options, request.stop ?? []),
@@ -290,6 +293,7 @@ export class Session {
       messages: prepared.messages,
       reply: reply.key,
       wishes: request.wishes,
+      ...(this.#options.samplingBy === 'request' && { sampling: recordedSampling(sampling) }),
     };
     await this.#announced();
     await journal.appendTurn(record, [...prepared.blocks, reply]);
@@ -334,8 +338,26 @@ export class Session {
   }
 }
 
+function sessionRecord(rollout: RolloutId, options: SessionOptions): SessionRecord {
+  const { temperature, truncation = noTruncation, samplingBy, maxTokensPerTurn, seed, trainable } = options;
+  return {
+    type: 'session',
+    rollout,
+    temperature,
+    ...(truncates(truncation) && { truncation }),
+    ...(samplingBy === 'request' && { samplingBy }),
+    maxTokensPerTurn,
+    seed: seed.toString(),
+    trainable,
+  };
+}
+
 /** Reserved for samplers that must draw anew after a failure; the proxy asks once. */
 const attempt = 0;
+
+function recordedSampling({ seed, ...sampling }: TurnSampling): NonNullable<TurnRecord['sampling']> {
+  return { ...sampling, seed: seed === null ? null : seed.toString() };
+}
 
 function recordedCompletion(
   sampled: SampledCompletion,

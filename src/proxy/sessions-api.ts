@@ -26,6 +26,8 @@ export interface SessionWishes {
   readonly maxTokensPerTurn: number | null;
   /** Entries of a model map, before the server's. */
   readonly models: readonly string[];
+  /** `request`: the agent's own temperature, top_p, top_k, min_p and seed are honored. */
+  readonly samplingBy: 'session' | 'request' | null;
 }
 
 /** What is opened for an agent. */
@@ -117,13 +119,14 @@ export class SessionsApi {
   }
 
   async #launch(body: JsonObject, host: string): Promise<string> {
-    const { task, group, temperature, maxTokensPerTurn, models } = known(body, openFields);
+    const { task, group, temperature, maxTokensPerTurn, models, samplingBy } = known(body, openFields);
     const wishes = {
       temperature: temperatureAt(temperature),
       maxTokensPerTurn: wholeAt(maxTokensPerTurn, 'maxTokensPerTurn', 1),
       models: Object.entries(objectAt(models ?? {}, 'models')).map(
         ([name, to]) => `${name}=${textAt(to, `models.${name}`)}`,
       ),
+      samplingBy: samplingByAt(samplingBy),
     };
     const name = group === undefined ? null : textAt(group, 'group');
     const label = task === undefined ? '' : textAt(task, 'task');
@@ -237,7 +240,7 @@ async function bodyOf(request: IncomingMessage): Promise<JsonObject> {
   return objectAt(await readJson(request, bodyLimitBytes), 'body');
 }
 
-const openFields = ['task', 'group', 'temperature', 'maxTokensPerTurn', 'models'];
+const openFields = ['task', 'group', 'temperature', 'maxTokensPerTurn', 'models', 'samplingBy'];
 
 function known(body: JsonObject, names: readonly string[]): JsonObject {
   for (const name of Object.keys(body)) {
@@ -258,6 +261,14 @@ function endOf(action: End['action'], body: JsonObject): End {
     throw invalid('reward', "Invalid value for 'reward': expected a number from 0 to 1.", 'invalid_value');
   }
   return { action, reward };
+}
+
+function samplingByAt(value: unknown): SessionWishes['samplingBy'] {
+  if (value === undefined) return null;
+  if (value !== 'session' && value !== 'request') {
+    throw invalid('samplingBy', "Invalid value for 'samplingBy': expected 'session' or 'request'.", 'invalid_value');
+  }
+  return value;
 }
 
 function temperatureAt(value: unknown): number | null {

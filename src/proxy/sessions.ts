@@ -11,6 +11,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { EspalierError } from '../core/errors.ts';
 import { type RolloutId, type SessionId, sessionId } from '../core/ids.ts';
 import type { SessionFacts } from '../core/session.ts';
+import { truncates } from '../core/truncation.ts';
 import { Refusal } from '../dialects/refusal.ts';
 import { newKey } from './access.ts';
 import { Session, type SessionOptions, type SessionServices } from './session.ts';
@@ -53,13 +54,15 @@ export class Sessions {
 
   /**
    * `apiKey`: one that its owner chose (access.ts); without, a new one.
-   * Throws EspalierError('config') when the rollout's session is open already.
+   * Throws EspalierError('config') when the rollout's session is open already, or trains on what is not the policy's own
+   * distribution.
    */
   async open(rollout: RolloutId, options: SessionOptions, apiKey = newKey()): Promise<OpenSession> {
     const id = sessionIdOf(rollout);
     if (this.#byId.has(id)) {
       throw new EspalierError('config', `the session of ${rollout} is open already: close it first`);
     }
+    checkTrainable(rollout, options);
     const entry: Entry = { id, digest: digestOf(apiKey), session: new Session(rollout, id, options, this.#services) };
     this.#byId.set(id, entry);
     this.#byDigest.set(entry.digest.toString('hex'), entry);
@@ -96,3 +99,19 @@ export class Sessions {
 }
 
 const digestOf = (key: string): Buffer => hash('sha256', key, 'buffer');
+
+/** Trained on, a truncated draw would count as one of the whole distribution, whose log-probability is recorded. */
+function checkTrainable(rollout: RolloutId, { trainable, truncation, samplingBy }: SessionOptions): void {
+  if (!trainable) return;
+  const why =
+    samplingBy === 'request'
+      ? 'samples as requests ask'
+      : truncation !== undefined && truncates(truncation)
+        ? 'truncates sampling (top-k, top-p or min-p)'
+        : null;
+  if (why === null) return;
+  throw new EspalierError(
+    'config',
+    `the session of ${rollout} ${why}, so it cannot be trained on: what is learned from is drawn from the whole distribution`,
+  );
+}

@@ -1,6 +1,7 @@
 /** What the rollout room needs of rooms above it; `run` plugs the real ones in. */
 import type { RolloutId } from '../core/ids.ts';
 import type { SessionFacts } from '../core/session.ts';
+import type { Truncation } from '../core/truncation.ts';
 
 /** Opens and closes sessions on the proxy. */
 export interface SessionService {
@@ -14,6 +15,8 @@ export interface SessionService {
 export interface SessionOptions {
   /** The session owns sampling; what the agent asks for is recorded and overridden. */
   readonly temperature: number;
+  /** Not given: every token may be drawn, as must be where the rollout is trainable. */
+  readonly truncation?: Truncation;
   readonly maxTokensPerTurn: number;
   /** Turn t, attempt a samples from hash(seed, t, a). */
   readonly seed: bigint;

@@ -15,6 +15,7 @@ import type { RolloutId, TaskId } from '../core/ids.ts';
 import { isGraded, type Outcome } from '../core/outcome.ts';
 import type { SessionFacts } from '../core/session.ts';
 import type { Task } from '../core/task.ts';
+import type { Truncation } from '../core/truncation.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { Harness, HarnessLimits } from '../harness/harness.ts';
 import type { SandboxLimits, SandboxProvider } from '../sandbox/sandbox.ts';
@@ -36,6 +37,8 @@ export interface RolloutSettings {
   /** The name that the harness asks the proxy for. */
   readonly model: string;
   readonly temperature: number;
+  /** Not given: every token may be drawn. */
+  readonly truncation?: Truncation;
   readonly maxTokensPerTurn: number;
   readonly trainable: boolean;
   readonly limits: HarnessLimits;
@@ -97,6 +100,7 @@ async function work(services: RolloutServices, job: RolloutJob): Promise<Worked 
   const overtime = AbortSignal.timeout(settings.limits.timeMs + graceMs);
   const session = await services.sessions.open(job.id, {
     temperature: settings.temperature,
+    ...(settings.truncation !== undefined && { truncation: settings.truncation }),
     maxTokensPerTurn: settings.maxTokensPerTurn,
     seed: job.seed,
     trainable: settings.trainable,

@@ -67,6 +67,10 @@ const evaluationSchema = z
     /** Tasks of each set in those (sampled only). */
     tasksBetween: positive.default(100),
     greedy: z.boolean().default(true),
+    /** Filters of held-out sampling, in this order; what is learned from is always drawn from every token. */
+    topK: z.number().int().min(0).default(0),
+    topP: z.number().min(1e-6).max(1).default(1),
+    minP: share.default(0),
     /** Rollouts of each task in the first and the last sampled evaluation; from 8 on, pass@8 is reported. */
     rolloutsPerTask: positive.default(1),
   })
@@ -122,12 +126,18 @@ export function resolveConfig(input: unknown, from: string): RunConfig {
     const at = issue.path.join('.');
     if (issue.code === 'unrecognized_keys') {
       const known = Object.keys(defaultsAt(issue.path)).join(', ');
-      return `unknown key ${issue.keys.map((key) => [...issue.path, key].join('.')).join(', ')} (known: ${known})`;
+      const keys = issue.keys.map((key) => [...issue.path, key].join('.')).join(', ');
+      const filters = at !== 'evaluation' && issue.keys.some((key) => ['topK', 'topP', 'minP'].includes(key));
+      return `unknown key ${keys} (known: ${known})${filters ? `; ${whyUntruncated}` : ''}`;
     }
     return `${at === '' ? 'the configuration' : at}: ${issue.message}`;
   });
   throw new EspalierError('config', `${from}: ${problems.join('; ')}`);
 }
+
+const whyUntruncated =
+  'what is learned from is drawn from every token, since its log-probability under the whole distribution is what the ' +
+  'trainer recomputes; held-out rollouts take evaluation.topK, topP and minP';
 
 function defaultsAt(path: readonly PropertyKey[]): Record<string, unknown> {
   let at: unknown = schema.parse({});

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Truncation } from '../core/truncation.ts';
 import { passAtK, passRate } from '../learn/statistics.ts';
 import { workFigures } from '../rollout/evaluation.ts';
 import { resolveConfig } from './config.ts';
@@ -18,6 +19,8 @@ export interface EvaluateOptions {
   readonly tasks: string;
   readonly rollouts: number;
   readonly greedy: boolean;
+  /** Not given: every token may be drawn. */
+  readonly truncation?: Truncation;
   readonly seed: number;
 }
 
@@ -44,7 +47,7 @@ export interface EvaluationResult {
 
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluationResult> {
   const { taskset, tasks } = parseTasks(options.tasks);
-  const config = resolveConfig({ seed: options.seed }, 'espalier eval');
+  const config = resolveConfig({ seed: options.seed, evaluation: { ...options.truncation } }, 'espalier eval');
   const model = modelFolder(options.model);
   const scratch = await mkdtemp(join(tmpdir(), 'espalier-eval-'));
   try {

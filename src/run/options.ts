@@ -1,4 +1,5 @@
 /** From the run's configuration to what each room takes. Pure. */
+import { truncates } from '../core/truncation.ts';
 import { reinforcementOptimizer } from '../learn/optimizer.ts';
 import { defaultRl, type RlOptions } from '../learn/stages/rl.ts';
 import type { RolloutSettings } from '../rollout/rollout.ts';
@@ -32,10 +33,13 @@ export function rolloutSettings(
   kind: { readonly trainable: boolean; readonly temperature: number },
 ): RolloutSettings {
   const { rollout } = config;
+  const { topK, topP, minP } = config.evaluation;
+  const truncation = { topK, topP, minP };
   return {
     model: policyName,
     temperature: kind.temperature,
     trainable: kind.trainable,
+    ...(!kind.trainable && truncates(truncation) && { truncation }),
     maxTokensPerTurn: rollout.maxTokensPerTurn,
     limits: { maxTurns: rollout.maxTurns, timeMs: rollout.timeMs },
     sandboxLimits: wasmLimits,

@@ -12,6 +12,7 @@ import { EspalierError } from '../core/errors.ts';
 import type { GroupId, PolicyVersion, RolloutId, TaskId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { SessionFacts } from '../core/session.ts';
+import type { Truncation } from '../core/truncation.ts';
 import type { Fidelity, FinishReason } from '../core/turn.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { FrameKind } from '../store/frame.ts';
@@ -20,9 +21,13 @@ import { decodePayload, encodePayload, type Payload } from '../store/payload.ts'
 export interface SessionRecord {
   readonly type: 'session';
   readonly rollout: RolloutId;
-  /** These three are null where a foreign upstream samples. */
+  /** Temperature, tokens a turn and seed are null where a foreign upstream samples. */
   readonly temperature: number | null;
   readonly maxTokensPerTurn: number | null;
+  /** Only where the session's sampling keeps not every token. */
+  readonly truncation?: Truncation;
+  /** `request`: each turn says how it was sampled. Not given: `session`. */
+  readonly samplingBy?: 'session' | 'request';
   /** Decimal: turn t, attempt a samples from seedOf(seed, t, a). */
   readonly seed: string | null;
   readonly trainable: boolean;
@@ -87,8 +92,10 @@ export interface TurnRecord {
   readonly messages: readonly string[];
   /** Block of the reply. */
   readonly reply: string;
-  /** What the request asked for and the session overrode. */
+  /** What the request asked for, honored or not. */
   readonly wishes: Readonly<Record<string, unknown>>;
+  /** Only where the session leaves sampling to requests. The request's seed is decimal, or null: the session's. */
+  readonly sampling?: Truncation & { readonly temperature: number; readonly seed: string | null };
   /** Only in a turn that a foreign upstream answered. */
   readonly relay?: RelayFacts;
 }

@@ -1,4 +1,5 @@
 /** Runs a request to its end. */
+import { noTruncation, type Truncation } from '../../src/core/truncation.ts';
 import type { GenerateEvent, GenerateRequest, Sampler } from '../../src/engine/engine.ts';
 
 export interface Completion {
@@ -37,6 +38,7 @@ export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Com
 
 export interface Ask {
   readonly temperature?: number;
+  readonly truncation?: Truncation;
   readonly maxTokens?: number;
   readonly stopIds?: readonly number[];
   readonly seed?: bigint;
@@ -48,7 +50,7 @@ export function ask(sampler: Sampler, ids: readonly number[], options: Ask = {})
 }
 
 export function requestOf(ids: readonly number[], options: Ask = {}): GenerateRequest {
-  const { temperature = 1, maxTokens = 12, stopIds = [], seed = 7n, signal } = options;
-  const request = { ids: Int32Array.from(ids), sampling: { temperature, maxTokens, stopIds }, seed };
+  const { temperature = 1, truncation = noTruncation, maxTokens = 12, stopIds = [], seed = 7n, signal } = options;
+  const request = { ids: Int32Array.from(ids), sampling: { temperature, truncation, maxTokens, stopIds }, seed };
   return signal === undefined ? request : { ...request, signal };
 }

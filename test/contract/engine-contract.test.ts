@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { policyVersion } from '../../src/core/ids.ts';
+import { noTruncation, type Truncation } from '../../src/core/truncation.ts';
 import { readCheckpoint, snapshotSha256, writeCheckpoint } from '../../src/engine/checkpoint.ts';
 import type { LocalEngine, OptimizerStep, Sampler, TrieBatch } from '../../src/engine/engine.ts';
 import { openEmbedded } from '../../src/engine/engines/embedded.ts';
@@ -113,7 +114,12 @@ for (const { name, skip } of localEngines) {
       for (let round = 0; round < 2; round++) {
         const all = await Promise.all(
           prompts.map((ids, i) =>
-            ask(engine, ids, { seed: BigInt(i), maxTokens: 5 + i * 9, temperature: i % 3 === 2 ? 0 : 1 }),
+            ask(engine, ids, {
+              seed: BigInt(i),
+              maxTokens: 5 + i * 9,
+              temperature: i % 3 === 2 ? 0 : 1,
+              truncation: truncations[i % truncations.length] as Truncation,
+            }),
           ),
         );
         for (const [i, { ids, logprobs }] of all.entries()) {
@@ -126,6 +132,25 @@ for (const { name, skip } of localEngines) {
       }
       const { reusedTokens } = await engine.statistics();
       expect(reusedTokens).toBeGreaterThan(0);
+    });
+
+    test('truncated sampling: the same alone and in a batch, top-k 1 is greedy, and log-probabilities are the whole ones', async () => {
+      await using opened = closing(await openLocal(name));
+      const { engine } = opened;
+      const wishes = truncations.map((truncation, i) => ({
+        truncation,
+        seed: BigInt(i),
+        temperature: 1.5,
+        maxTokens: 25,
+      }));
+      const together = await Promise.all(wishes.map((wish) => ask(engine, range(40), wish)));
+      for (const [i, wish] of wishes.entries()) expect(await ask(engine, range(40), wish)).toEqual(together[i]);
+      const greedy = await ask(engine, range(40), { temperature: 0, maxTokens: 25 });
+      const one = await ask(engine, range(40), { truncation: { topK: 1, topP: 1, minP: 0 }, maxTokens: 25 });
+      expect(one).toEqual(greedy);
+      expect(together[1]?.ids).not.toEqual(together[0]?.ids);
+      const bad = await ask(engine, range(4), { truncation: { topK: 0, topP: 0, minP: 0 } });
+      expect(bad.end).toMatchObject({ reason: 'failed', message: expect.stringContaining('topP is 0') });
     });
 
     test('scoreIds of the folder gives the same bits as the engine', async () => {
@@ -205,6 +230,13 @@ for (const { name, skip } of localEngines) {
   });
 }
 
+const truncations: readonly Truncation[] = [
+  noTruncation,
+  { topK: 3, topP: 1, minP: 0 },
+  { topK: 0, topP: 0.5, minP: 0 },
+  { topK: 0, topP: 1, minP: 0.5 },
+  { topK: 20, topP: 0.8, minP: 0.1 },
+];
 const objective = { kind: 'clipped', clipLow: 0.2, clipHigh: 0.28, normalizer: 3 } as const;
 const optimizer: OptimizerStep = {
   matrices: 'muon',

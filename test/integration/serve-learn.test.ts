@@ -89,8 +89,13 @@ it('learns from rewards while it serves, keeps what it learned, and goes on afte
   expect(existsSync(join(folder, 'run', 'checkpoints', String(last + 1)))).toBe(true);
 });
 
-it('does not learn at another temperature than 1', { timeout: patience }, async () => {
-  const { stderr, code } = await start('--temperature', '0.5').ended;
+it.each([
+  ['--temperature', '0.5'],
+  ['--top-p', '0.9'],
+  ['--sampling', 'request'],
+])('does not learn with %s %s', { timeout: patience }, async (option, value) => {
+  const { stderr, code } = await start(option, value).ended;
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^espalier: --temperature 0.5: learning samples at temperature 1/);
+  expect(stderr).toMatch(/^espalier: --.*: learning samples at temperature 1 and from every token/);
+  expect(stderr).toContain(option);
 });

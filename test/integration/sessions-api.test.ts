@@ -29,10 +29,11 @@ async function start(): Promise<void> {
   journal = await Journal.open(directory);
   api = new SessionsApi({
     adminKey: AccessKey.of(adminKey, 'the test'),
-    open: (rollout, { temperature, maxTokensPerTurn }) =>
+    open: (rollout, { temperature, maxTokensPerTurn, samplingBy }) =>
       proxy.sessions.open(rollout, {
         ...sessionOptions,
         temperature: temperature ?? 1,
+        ...(samplingBy !== null && { samplingBy, trainable: samplingBy === 'session' }),
         maxTokensPerTurn: maxTokensPerTurn ?? 400,
       }),
     journal,

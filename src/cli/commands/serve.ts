@@ -1,10 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { EspalierError } from '../../core/errors.ts';
+import { problemOfTruncation } from '../../core/truncation.ts';
 import type { UpstreamKind } from '../../engine/engines/upstream.ts';
 import type { EngineServers } from '../../run/serving/engine-servers.ts';
 import type { LearnOptions } from '../../run/serving/online-learner.ts';
 import { serve } from '../../run/serving/serve.ts';
-import { collect, nonNegative, wholeNumber } from '../options.ts';
+import { collect, nonNegative, share, wholeNumber } from '../options.ts';
 import { type AccessFlags, accessOf, toTerminal, withAccess } from './serving-options.ts';
 
 export function serveCommand(): Command {
@@ -12,7 +13,15 @@ export function serveCommand(): Command {
     .description('serves a checkpoint to agents of your own, in every dialect, and records every turn')
     .argument('<model>', 'a Hugging Face folder, or a run directory (its newest checkpoint)')
     .option('--run <dir>', 'run directory (default: runs/serve, then runs/serve-2, ...)')
-    .option('--temperature <t>', 'of the sampling; what agents ask for is recorded, not obeyed', temperature, 1)
+    .option('--temperature <t>', 'of the sampling', temperature, 1)
+    .option('--top-k <n>', 'draw from the n likeliest tokens (0: from every one)', wholeNumber, 0)
+    .option('--top-p <p>', 'draw from the fewest tokens that hold this share of the probability', share, 1)
+    .option('--min-p <p>', 'draw from tokens that are at least so probable as p times the likeliest', share, 0)
+    .addOption(
+      new Option('--sampling <by>', 'whose sampling counts: of what requests ask, `session` only keeps a record')
+        .choices(['session', 'request'])
+        .default('session'),
+    )
     .option('--max-tokens <n>', 'most tokens of a turn (default: what the context has room for)', wholeNumber)
     .option('--learn', 'learn from the rewards of sessions that are finished, while serving', false)
     .option('--group-size <n>', 'finished sessions of one group that are compared', wholeNumber, 8)
@@ -30,11 +39,14 @@ export function serveCommand(): Command {
       [],
     );
   return withAccess(command).action(async (model: string, options: ServeFlags) => {
-    const { run, temperature, maxTokens, seed, threads, modelMap } = options;
+    const { run, temperature, maxTokens, seed, threads, modelMap, topK, topP, minP, sampling } = options;
+    const truncation = { topK, topP, minP };
+    const problem = problemOfTruncation(truncation);
+    if (problem !== null) throw new EspalierError('config', problem);
     await serve(
       {
         ...accessOf(options, process.env),
-        ...{ model, temperature, seed, threads, modelMap },
+        ...{ model, temperature, truncation, samplingBy: sampling, seed, threads, modelMap },
         upstreamKey: process.env['ESPALIER_UPSTREAM_KEY'] || null,
         run: run ?? null,
         maxTokens: maxTokens ?? null,
@@ -49,6 +61,10 @@ export function serveCommand(): Command {
 interface ServeFlags extends AccessFlags {
   readonly run?: string;
   readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly sampling: 'session' | 'request';
   readonly maxTokens?: number;
   readonly seed: number;
   readonly threads: number;

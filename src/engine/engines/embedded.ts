@@ -10,6 +10,7 @@
  */
 import { boundaryOf, EspalierError, messageOf } from '../../core/errors.ts';
 import { type PolicyVersion, policyVersion } from '../../core/ids.ts';
+import { noTruncation, problemOfTruncation } from '../../core/truncation.ts';
 import { loadNative, type ModelShape, type Native, type TrainerState, type Weights } from '../../native/native.ts';
 import { type Checkpoint, readCheckpoint, snapshotSha256, writeCheckpoint } from '../checkpoint.ts';
 import type {
@@ -223,6 +224,8 @@ export class EmbeddedEngine implements LocalEngine {
       return `maxTokens is ${sampling.maxTokens}; it must be a whole number from 1`;
     }
     if (!(sampling.temperature >= 0)) return `temperature is ${sampling.temperature}; it must be 0 or more`;
+    const truncation = problemOfTruncation(sampling.truncation ?? noTruncation);
+    if (truncation !== null) return truncation;
     try {
       checkIds(ids, this.vocabSize, 'prompt token');
       return null;

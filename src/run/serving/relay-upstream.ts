@@ -44,9 +44,9 @@ export async function relayUpstream(options: RelayUpstreamOptions, output: Serve
     journal,
     clock: systemClock,
     modelName: null,
-    open: async (rollout, { temperature, maxTokensPerTurn, models }) => {
-      const samples = temperature !== null ? 'temperature' : maxTokensPerTurn !== null ? 'maxTokensPerTurn' : null;
-      const given = samples ?? (models.length > 0 ? 'models' : null);
+    open: async (rollout, { models, ...sampling }) => {
+      const wished = Object.entries(sampling).find(([, value]) => value !== null)?.[0] ?? null;
+      const given = wished ?? (models.length > 0 ? 'models' : null);
       if (given !== null) throw new Refusal(400, `The upstream samples: leave '${given}' out.`, { param: given });
       return (relay as RelayServer).sessions.open(rollout);
     },

@@ -12,6 +12,7 @@ import { systemClock } from '../../core/clock.ts';
 import { EspalierError, messageOf } from '../../core/errors.ts';
 import { type PolicyVersion, policyVersion, type RolloutId } from '../../core/ids.ts';
 import { seedOf } from '../../core/random.ts';
+import { type Truncation, truncates } from '../../core/truncation.ts';
 import { invalid } from '../../dialects/json-reader.ts';
 import type { Sampler } from '../../engine/engine.ts';
 import { createEngineHost, type EngineHost } from '../../host/engine-host.ts';
@@ -37,6 +38,9 @@ export interface ServeOptions extends AccessOptions {
   readonly model: string;
   readonly run: string | null;
   readonly temperature: number;
+  readonly truncation: Truncation;
+  /** `request`: what callers ask of sampling is honored, and their turns are not trained on. */
+  readonly samplingBy: 'session' | 'request';
   /** Tokens a turn; null is as many as the context has room for. */
   readonly maxTokens: number | null;
   readonly seed: number;
@@ -65,8 +69,7 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const access = serverAccess(options);
   const metrics = new Metrics(access.adminKey);
   const models = ModelMap.of(options.modelMap);
-  if (options.learn !== null && options.temperature !== 1) throw learnsAtOne(`--temperature ${options.temperature}`);
-  if (options.learn !== null && options.engineServers !== null) throw learnsOnItsOwn();
+  if (options.learn !== null) checkLearning(options);
   const folder = findServingFolder('serve', options.run);
   const model = modelFolder(options.model);
   await using parts = new AsyncDisposableStack();
@@ -93,9 +96,11 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const sampler = servers ?? revived(own as EngineHost, latest, model, output.tell);
   const sampling = (rollout: RolloutId) => ({
     temperature: options.temperature,
+    truncation: options.truncation,
+    samplingBy: options.samplingBy,
     maxTokensPerTurn: options.maxTokens ?? sampler.contextLength,
     seed: seedOf(options.seed, rollout),
-    trainable: true,
+    trainable: options.samplingBy === 'session' && !truncates(options.truncation),
   });
   const learner =
     options.learn === null || own === null
@@ -108,9 +113,12 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
     clock: systemClock,
     modelName: policyName,
     onFinished: (session) => learner?.finished(session),
-    open: async (rollout, { temperature, maxTokensPerTurn, models: own }) => {
+    open: async (rollout, { temperature, maxTokensPerTurn, models: own, samplingBy }) => {
       if (learner !== null && (temperature ?? 1) !== 1) {
         throw invalid('temperature', learnsAtOne(`temperature ${temperature}`).message, 'unsupported_value');
+      }
+      if (learner !== null && samplingBy === 'request') {
+        throw invalid('samplingBy', learnsAtOne(`samplingBy ${samplingBy}`).message, 'unsupported_value');
       }
       const settings = sampling(rollout);
       const narrowed = own.length > 0 ? narrow(models, own) : null;
@@ -119,6 +127,7 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
         ...(temperature !== null && { temperature }),
         ...(maxTokensPerTurn !== null && { maxTokensPerTurn }),
         ...(narrowed !== null && { models: narrowed }),
+        ...(samplingBy !== null && { samplingBy, trainable: settings.trainable && samplingBy === 'session' }),
       });
     },
   });
@@ -174,10 +183,17 @@ function narrow(models: ModelMap, entries: readonly string[]): ModelMap {
   }
 }
 
+function checkLearning({ temperature, truncation, samplingBy, engineServers }: ServeOptions): void {
+  if (temperature !== 1) throw learnsAtOne(`--temperature ${temperature}`);
+  if (truncates(truncation)) throw learnsAtOne('--top-k, --top-p or --min-p');
+  if (samplingBy === 'request') throw learnsAtOne('--sampling request');
+  if (engineServers !== null) throw learnsOnItsOwn();
+}
+
 function learnsAtOne(what: string): EspalierError {
   return new EspalierError(
     'config',
-    `${what}: learning samples at temperature 1, so that what is recorded is the policy's`,
+    `${what}: learning samples at temperature 1 and from every token, so that what is recorded is the policy's`,
   );
 }
 

@@ -1,4 +1,5 @@
 /** One step of continuous batching: which running sequences bring how many tokens, and the plan that says so. */
+import { noTruncation } from '../../../core/truncation.ts';
 import type { ForwardPlan } from '../../../native/native.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -40,6 +41,9 @@ export function planStep(shares: readonly StepShare[]): ForwardPlan {
     blocks: new Int32Array(blockStart[size] as number),
     draw: new Uint8Array(size),
     temperature: new Float32Array(size),
+    topK: new Int32Array(size),
+    topP: new Float32Array(size),
+    minP: new Float32Array(size),
     seed: new BigUint64Array(size),
   };
   shares.forEach(({ sequence, count }, b) => {
@@ -48,7 +52,11 @@ export function planStep(shares: readonly StepShare[]): ForwardPlan {
     plan.firstPosition[b] = computed;
     for (let i = 0; i < path.length; i++) plan.blocks[(blockStart[b] as number) + i] = path[i]?.block as number;
     plan.draw[b] = computed + count === sequence.length ? 1 : 0;
-    plan.temperature[b] = request.sampling.temperature;
+    const { temperature, truncation = noTruncation } = request.sampling;
+    plan.temperature[b] = temperature;
+    plan.topK[b] = truncation.topK;
+    plan.topP[b] = truncation.topP;
+    plan.minP[b] = truncation.minP;
     plan.seed[b] = BigInt.asUintN(64, request.seed);
   });
   return plan;
