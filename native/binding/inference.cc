@@ -72,6 +72,10 @@ Napi::Value rejected(Napi::Env env, const Napi::Error& error) {
 
 Napi::Value cacheBlockTokens(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), kBlockTokens); }
 
+Napi::Value cacheBlockBytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Cache::blockBytes(readShape(info[0]))));
+}
+
 Napi::Value createWeights(const Napi::CallbackInfo& info) {
   const Shape shape = readShape(info[0]);
   const std::vector<const float*> tensors = readTensors(info[1], tensorSpecs(shape));
@@ -87,8 +91,7 @@ Napi::Value exportWeights(const Napi::CallbackInfo& info) {
 Napi::Value createCache(const Napi::CallbackInfo& info) {
   const Shape shape = readShape(info[0]);
   const int blocks = readIndex(info, 1, int64_t{1} << 24, "block count");
-  const size_t bytes = shape.block().blockFloats() * sizeof(float) * static_cast<size_t>(shape.layerCount) *
-                       static_cast<size_t>(blocks);
+  const size_t bytes = Cache::blockBytes(shape) * static_cast<size_t>(blocks);
   try {
     return wrapHandle(info.Env(), HandleKind::cache, std::make_shared<Cache>(shape, blocks), bytes);
   } catch (const std::bad_alloc&) {

@@ -12,6 +12,7 @@ void registerTable(Napi::Env env, Napi::Object exports) {
   add("instructionSet", instructionSet);
   add("setThreads", setThreads);
   add("cacheBlockTokens", cacheBlockTokens);
+  add("cacheBlockBytes", cacheBlockBytes);
   add("createWeights", createWeights);
   add("exportWeights", exportWeights);
   add("createCache", createCache);

@@ -10,6 +10,7 @@ Napi::Value instructionSet(const Napi::CallbackInfo& info);
 Napi::Value setThreads(const Napi::CallbackInfo& info);
 // inference.cc
 Napi::Value cacheBlockTokens(const Napi::CallbackInfo& info);
+Napi::Value cacheBlockBytes(const Napi::CallbackInfo& info);
 Napi::Value createWeights(const Napi::CallbackInfo& info);
 Napi::Value exportWeights(const Napi::CallbackInfo& info);
 Napi::Value createCache(const Napi::CallbackInfo& info);

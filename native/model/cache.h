@@ -11,6 +11,10 @@ namespace espalier {
 class Cache {
  public:
   Cache(const Shape& shape, int blockCount);
+  /// Of one block in all layers, padding included.
+  static size_t blockBytes(const Shape& shape) {
+    return shape.block().blockFloats() * sizeof(float) * static_cast<size_t>(shape.layerCount);
+  }
   int blockCount() const { return blockCount_; }
   const BlockLayout& layout() const { return layout_; }
   BlockTable table(int layer, const int32_t* blocks) {

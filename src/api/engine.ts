@@ -21,7 +21,9 @@ export type { ClipOptions, Demonstration, OptimizerStep, SharedTokens };
 export interface ModelOptions {
   /** Worker threads of the engine. Default 2. Results never depend on it. */
   readonly threads?: number;
-  /** Blocks of the key-value prefix cache. Default 4096. */
+  /** Most bytes of the key-value prefix cache. Default 256 MiB, or less when 512 whole contexts need less. */
+  readonly cacheBytes?: number;
+  /** The same in blocks of 64 tokens; where both are given, the smaller. */
   readonly cacheBlocks?: number;
 }
 
@@ -106,6 +108,7 @@ export async function loadModel(directory: string, options: ModelOptions = {}): 
   const engine = await createEngineHost({
     model: directory,
     threads: options.threads ?? 2,
+    ...(options.cacheBytes !== undefined && { cacheBytes: options.cacheBytes }),
     ...(options.cacheBlocks !== undefined && { cacheBlocks: options.cacheBlocks }),
   });
   return {

@@ -140,6 +140,10 @@ export interface EngineStatistics {
   readonly sampledTokens: number;
   /** Forward calls. */
   readonly steps: number;
+  /** Memory of the prefix cache's blocks that hold something: never above its bound. */
+  readonly cacheBytes: number;
+  /** Blocks of cached prefixes that went, longest unused first, so that another could be had. */
+  readonly evictedBlocks: number;
 }
 
 /** The identity of the trained weights. */

@@ -129,6 +129,8 @@ export interface Native {
   /** Size of the own thread pool; results never depend on it. */
   setThreads(count: number): void;
   cacheBlockTokens(): number;
+  /** Memory that a block takes, in all layers, padding included. */
+  cacheBlockBytes(shape: ModelShape): number;
   createWeights(shape: ModelShape, tensors: Tensors): Weights;
   exportWeights(weights: Weights): Tensors;
   createCache(shape: ModelShape, blockCount: number): Cache;

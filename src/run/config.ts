@@ -100,6 +100,8 @@ const schema = z.strictObject({
     .strictObject({
       threads: positive.default(2),
       cacheBlocks: positive.default(4096),
+      /** Most memory of the key/value cache; null: `cacheBlocks` alone says how large it is. */
+      cacheMiB: positive.nullable().default(null),
       kind: z.literal('embedded', { error: onlyEmbedded }).optional(),
     })
     .prefault({}),

@@ -47,6 +47,7 @@ export class BlockTrie {
   #idle = new IdleList<BlockNode>();
   #idleCount = 0;
   #releases = 0;
+  #evicted = 0;
 
   constructor(blockCount: number, blockTokens: number) {
     this.blockCount = blockCount;
@@ -57,6 +58,16 @@ export class BlockTrie {
   /** Blocks that can be had: free ones and idle ones. */
   get available(): number {
     return this.#free.length + this.#idleCount;
+  }
+
+  /** Blocks that hold something, in use or idle. */
+  get held(): number {
+    return this.blockCount - this.#free.length;
+  }
+
+  /** Idle blocks that were given to someone else so far. */
+  get evicted(): number {
+    return this.#evicted;
   }
 
   openRoot(): BlockNode {
@@ -143,6 +154,7 @@ export class BlockTrie {
     const oldest = this.#idle.oldest;
     if (oldest === null) return null;
     this.#remove(oldest);
+    this.#evicted++;
     return this.#free.pop() as number;
   }
 

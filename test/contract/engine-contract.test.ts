@@ -106,7 +106,7 @@ for (const { name, skip } of localEngines) {
     test.for([
       { stepTokens: 512, maxSequences: 64 },
       { stepTokens: 7, maxSequences: 3 },
-      { stepTokens: 40, maxSequences: 16, cacheBlocks: 4 },
+      { stepTokens: 40, maxSequences: 16, cacheBytes: 4 * 64 * 2 * 2 * (8 + 16) * 4 },
     ])('every log-probability equals `score` bit for bit, with %o', async (options) => {
       await using opened = closing(await openLocal(name, options));
       const { engine } = opened;
@@ -130,8 +130,11 @@ for (const { name, skip } of localEngines) {
           if (round === 0) prompts[i] = [...prompt, ...ids, 4, 2].slice(0, 200);
         }
       }
-      const { reusedTokens } = await engine.statistics();
+      const { reusedTokens, cacheBytes, evictedBlocks } = await engine.statistics();
       expect(reusedTokens).toBeGreaterThan(0);
+      if (options.cacheBytes === undefined) return;
+      expect(cacheBytes).toBeLessThanOrEqual(options.cacheBytes);
+      expect(evictedBlocks).toBeGreaterThan(0);
     });
 
     test('truncated sampling: the same alone and in a batch, top-k 1 is greedy, and log-probabilities are the whole ones', async () => {

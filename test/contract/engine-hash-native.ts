@@ -53,6 +53,11 @@ export class HashNative implements Native {
     return hashBlockTokens;
   }
 
+  /** An id is four bytes. */
+  cacheBlockBytes(): number {
+    return 4 * hashBlockTokens;
+  }
+
   createWeights(shape: ModelShape, tensors: Tensors): Weights {
     const last = tensors.data.at(-1) as Float32Array;
     return handle<Weights>({ shape, tensors, salt: last[0] as number } satisfies HashWeights);

@@ -88,6 +88,46 @@ test('sequences that would outgrow the cache together wait for each other, and n
   expect(native.mostSequences).toBe(3);
 });
 
+test('a cache bounded in bytes never passes its bound, and what was evicted comes out the same again', async () => {
+  const cacheBytes = 40 * 4 * hashBlockTokens + 17;
+  const native = new HashNative();
+  const engine = await openEmbedded({ model: checkpoint, cacheBytes }, native);
+  let most = 0;
+  native.onForward = async () => {
+    most = Math.max(most, (await engine.statistics()).cacheBytes);
+  };
+  const rounds = [];
+  for (let round = 0; round < 2; round++) {
+    rounds.push(await Promise.all(range(20).map((i) => ask(engine, range(30 + i, i * 5), { maxTokens: 30 }))));
+  }
+  expect(rounds[1]).toEqual(rounds[0]);
+  const { engine: roomy } = await open({ cacheBlocks: 4096 });
+  expect(await Promise.all(range(20).map((i) => ask(roomy, range(30 + i, i * 5), { maxTokens: 30 })))).toEqual(
+    rounds[0],
+  );
+  expect(most).toBe(40 * 4 * hashBlockTokens);
+  expect((await engine.statistics()).evictedBlocks).toBeGreaterThan(40);
+  await expect(openEmbedded({ model: checkpoint, cacheBytes: 1000 }, native)).rejects.toMatchObject({
+    boundary: 'config',
+    message: 'cacheBytes is 1000; one context of 256 needs 1024',
+  });
+});
+
+test('eviction takes the longest unused prefix and leaves what is in use', async () => {
+  // 32 blocks: three prompts of 9 blocks fit, a fourth does not.
+  const { engine } = await open({ cacheBlocks: 32 });
+  const reused = async (from: number) => {
+    const before = (await engine.statistics()).reusedTokens;
+    await ask(engine, range(72, from), { maxTokens: 1 });
+    return (await engine.statistics()).reusedTokens - before;
+  };
+  for (const from of [0, 10, 20]) expect(await reused(from)).toBe(0);
+  expect(await reused(0)).toBe(71);
+  expect(await reused(30)).toBe(0);
+  expect([await reused(0), await reused(20)]).toEqual([71, 71]);
+  expect(await reused(10)).toBeLessThan(71);
+});
+
 test('a forward call that fails ends its requests with the failure, and later ones are well', async () => {
   const { engine, native } = await open();
   native.forwardFails = 3;

@@ -43,11 +43,13 @@ export interface EmbeddedOptions {
   readonly stepTokens?: number;
   /** Sequences that run at once; 64 when not given. */
   readonly maxSequences?: number;
-  /** Blocks of the key/value cache; not given: 256 MiB, or less when 512 whole contexts need less. */
+  /** Most bytes of the key/value cache; not given: 256 MiB, or less when 512 whole contexts need less. */
+  readonly cacheBytes?: number;
+  /** The same in blocks of `cacheBlockTokens` positions; where both are given, the smaller. */
   readonly cacheBlocks?: number;
 }
 
-const cacheBytes = 256 * 2 ** 20;
+const defaultCacheBytes = 256 * 2 ** 20;
 
 /** Throws `checkpoint`, `config` or `engine` errors of one line. */
 export async function openEmbedded(options: EmbeddedOptions, given?: Native): Promise<EmbeddedEngine> {
@@ -84,8 +86,7 @@ export class EmbeddedEngine implements LocalEngine {
     this.contextLength = Math.min(shape.contextLength, options.contextLength ?? shape.contextLength);
     this.vocabSize = shape.vocabSize;
     this.#shape = { ...shape, contextLength: this.contextLength };
-    const blockCount = cacheBlockCount(this.#shape, native.cacheBlockTokens(), options.cacheBlocks);
-    this.#prefixes = new PrefixCache(native, native.createCache(this.#shape, blockCount), blockCount);
+    this.#prefixes = new PrefixCache(native, this.#shape, cacheBlockCount(native, this.#shape, options));
     this.#trainedVersion = policyVersion(options.version ?? 0);
     const weights = native.createWeights(this.#shape, checkpoint.weights);
     this.#generation = { version: this.#trainedVersion, weights, root: this.#prefixes.openRoot() };
@@ -261,16 +262,23 @@ function loadEngine(): Native {
   }
 }
 
-function cacheBlockCount(shape: ModelShape, blockTokens: number, asked: number | undefined): number {
-  const oneContext = Math.ceil(shape.contextLength / blockTokens);
-  if (asked !== undefined && asked < oneContext) {
-    throw new EspalierError(
-      'config',
-      `cacheBlocks is ${asked}; one context of ${shape.contextLength} needs ${oneContext}`,
-    );
+function cacheBlockCount(
+  native: Native,
+  shape: ModelShape,
+  { cacheBytes, cacheBlocks }: Pick<EmbeddedOptions, 'cacheBytes' | 'cacheBlocks'>,
+): number {
+  const oneContext = Math.ceil(shape.contextLength / native.cacheBlockTokens());
+  const blockBytes = native.cacheBlockBytes(shape);
+  const needs = (what: string, least: number) =>
+    new EspalierError('config', `${what}; one context of ${shape.contextLength} needs ${least}`);
+  if (cacheBlocks !== undefined && cacheBlocks < oneContext) throw needs(`cacheBlocks is ${cacheBlocks}`, oneContext);
+  if (cacheBytes !== undefined && !(cacheBytes >= oneContext * blockBytes)) {
+    throw needs(`cacheBytes is ${cacheBytes}`, oneContext * blockBytes);
   }
-  const blockBytes = 2 * 4 * shape.layerCount * shape.kvHeadCount * shape.headDim * blockTokens;
-  return asked ?? Math.max(oneContext, Math.min(512 * oneContext, Math.floor(cacheBytes / blockBytes)));
+  if (cacheBytes === undefined && cacheBlocks === undefined) {
+    return Math.max(oneContext, Math.min(512 * oneContext, Math.floor(defaultCacheBytes / blockBytes)));
+  }
+  return Math.min(cacheBlocks ?? Infinity, Math.floor((cacheBytes ?? Infinity) / blockBytes));
 }
 
 function isSameShape(a: ModelShape, b: ModelShape): boolean {

@@ -5,26 +5,35 @@
  * Invariants:
  * 1. A sequence that was admitted never runs out of blocks: `promised` blocks of running sequences stay available.
  * 2. Blocks are copied and handed out between forward calls only.
- * 3. At least one prompt token is left to compute, since its logits are needed.
+ * 3. Memory is taken once, when it is made, and never grows: a block is had from those free, or from the longest unused
+ *    that no running sequence needs.
+ * 4. At least one prompt token is left to compute, since its logits are needed.
  */
 
 import { EspalierError } from '../../../core/errors.ts';
-import type { Cache, Native } from '../../../native/native.ts';
+import type { Cache, ModelShape, Native } from '../../../native/native.ts';
 import { type BlockNode, BlockTrie } from '../../../trie/block-trie.ts';
 import type { Sequence } from './sequence.ts';
 
 export class PrefixCache {
   readonly blockTokens: number;
   readonly cache: Cache;
+  readonly #blockBytes: number;
   readonly #native: Native;
   readonly #trie: BlockTrie;
   #promised = 0;
 
-  constructor(native: Native, cache: Cache, blockCount: number) {
+  constructor(native: Native, shape: ModelShape, blockCount: number) {
     this.#native = native;
-    this.cache = cache;
+    this.cache = native.createCache(shape, blockCount);
+    this.#blockBytes = native.cacheBlockBytes(shape);
     this.blockTokens = native.cacheBlockTokens();
     this.#trie = new BlockTrie(blockCount, this.blockTokens);
+  }
+
+  /** Memory of the blocks that hold something, and how many went so that another could be had. */
+  get facts(): { readonly cacheBytes: number; readonly evictedBlocks: number } {
+    return { cacheBytes: this.#trie.held * this.#blockBytes, evictedBlocks: this.#trie.evicted };
   }
 
   openRoot(): BlockNode {

@@ -47,7 +47,7 @@ export class Scheduler {
   }
 
   get statistics(): EngineStatistics {
-    return { ...this.#counts };
+    return { ...this.#counts, ...this.#prefixes.facts };
   }
 
   submit(request: GenerateRequest, stream: EventStream): void {
