@@ -5,9 +5,11 @@
  */
 import type { OptimizerStep } from '../engine/engine.ts';
 
-/** Both kinds rise linearly over the first `warmupSteps`; step 0 is already above zero. */
+/** All rise linearly over the first `warmupSteps`; step 0 is already above zero, and so is the last. */
 export type Schedule =
   | { readonly kind: 'constant'; readonly warmupSteps: number }
+  /** From 1 after the warm-up to `floor` after the last step: on a line, or on half a cosine. */
+  | { readonly kind: 'linear' | 'cosine'; readonly warmupSteps: number; readonly floor: number }
   /** Stable, then linear to 0 over the last `decayShare` of the steps. */
   | { readonly kind: 'warm-up-stable-decay'; readonly warmupSteps: number; readonly decayShare: number };
 
@@ -39,13 +41,28 @@ export const reinforcementOptimizer: OptimizerOptions = {
   schedule: { kind: 'constant', warmupSteps: 0 },
 };
 
-/** The factor on learning rates for step `step` (from 0) of `steps`, above 0 and at most 1. */
+/** The factor on learning rates for step `step` (from 0) of `steps`, above 0 (from `floor`) and at most 1. */
 export function scheduleFactor(schedule: Schedule, step: number, steps: number): number {
-  const rise = schedule.warmupSteps > 0 ? Math.min(1, (step + 1) / schedule.warmupSteps) : 1;
-  if (schedule.kind === 'constant') return rise;
-  const decaySteps = Math.max(1, Math.round(steps * schedule.decayShare));
-  const fall = schedule.decayShare > 0 ? Math.max(0, Math.min(1, (steps - step) / decaySteps)) : 1;
-  return Math.min(rise, fall);
+  const { warmupSteps } = schedule;
+  const rise = warmupSteps > 0 ? Math.min(1, (step + 1) / warmupSteps) : 1;
+  switch (schedule.kind) {
+    case 'constant':
+      return rise;
+    case 'linear':
+    case 'cosine': {
+      // Of the way from the end of the warm-up to the end of the last step.
+      const way = Math.max(0, Math.min(1, (step - warmupSteps) / Math.max(1, steps - warmupSteps)));
+      const left = schedule.kind === 'linear' ? 1 - way : (1 + Math.cos(Math.PI * way)) / 2;
+      return Math.min(rise, schedule.floor + (1 - schedule.floor) * left);
+    }
+    case 'warm-up-stable-decay': {
+      const decaySteps = Math.max(1, Math.round(steps * schedule.decayShare));
+      const fall = schedule.decayShare > 0 ? Math.max(0, Math.min(1, (steps - step) / decaySteps)) : 1;
+      return Math.min(rise, fall);
+    }
+    default:
+      return schedule satisfies never;
+  }
 }
 
 export function optimizerStep(options: OptimizerOptions, step: number, steps: number): OptimizerStep {

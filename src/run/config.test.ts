@@ -37,6 +37,8 @@ describe('a configuration', () => {
   it.each([
     [['learn.turnPrize=1'], /unknown key learn.turnPrize \(known: .*turnPrice/],
     [['rollout.topP=0.9'], /unknown key rollout.topP .*drawn from every token.*evaluation.topK, topP and minP/],
+    [['learn.schedule=cosine', 'learn.decayShare=0.3'], /learn.decayShare: goes with the schedule constant only/],
+    [['learn.rateFloor=0.1'], /learn.rateFloor: goes with the schedules linear and cosine only/],
     [['learn.turnPrice=2'], /learn.turnPrice: .*<=1/],
     [['rollout.groupSize=1'], /rollout.groupSize: .*>=2/],
     [['engine.kind=vllm'], /engine.kind: only the embedded engine trains/],

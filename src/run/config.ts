@@ -38,7 +38,12 @@ const learnSchema = z
     /** Optimizer steps that a batch is split into, by groups. */
     stepsPerBatch: positive.default(2),
     learningRate: z.number().positive().default(3e-4),
-    /** Over this share of the run's steps, its last, the rate falls linearly to 0. */
+    /** Steps over which the rate rises linearly. */
+    warmupSteps: z.number().int().min(0).default(0),
+    /** After the warm-up; `linear` and `cosine` fall over the whole run to `rateFloor` times the rate. */
+    schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
+    rateFloor: share.default(0),
+    /** With `constant`: over this share of the run's steps, its last, the rate falls linearly to 0. */
     decayShare: share.default(0),
     weightDecay: z.number().min(0).default(0),
     gradientClip: z.number().positive().default(1),
@@ -54,6 +59,14 @@ const learnSchema = z
     tokenBudget: positive.nullable().default(null),
     /** `shuffled` permutes the rewards within a batch: nothing may be learned. */
     control: z.enum(['none', 'shuffled']).default('none'),
+  })
+  .refine(({ schedule, decayShare }) => schedule === 'constant' || decayShare === 0, {
+    path: ['decayShare'],
+    message: 'goes with the schedule constant only: linear and cosine fall over the whole run',
+  })
+  .refine(({ schedule, rateFloor }) => schedule !== 'constant' || rateFloor === 0, {
+    path: ['rateFloor'],
+    message: 'goes with the schedules linear and cosine only',
   })
   .prefault({});
 

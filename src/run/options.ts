@@ -1,6 +1,6 @@
 /** From the run's configuration to what each room takes. Pure. */
 import { truncates } from '../core/truncation.ts';
-import { reinforcementOptimizer } from '../learn/optimizer.ts';
+import { reinforcementOptimizer, type Schedule } from '../learn/optimizer.ts';
 import { defaultRl, type RlOptions } from '../learn/stages/rl.ts';
 import type { RolloutSettings } from '../rollout/rollout.ts';
 import { wasmLimits } from '../sandbox/sandboxes/wasm.ts';
@@ -22,9 +22,15 @@ export function rlOptions({ learn }: RunConfig): RlOptions {
       learningRate: learn.learningRate,
       weightDecay: learn.weightDecay,
       gradientClip: learn.gradientClip,
-      schedule: { kind: 'warm-up-stable-decay', warmupSteps: 0, decayShare: learn.decayShare },
+      schedule: scheduleOf(learn),
     },
   };
+}
+
+function scheduleOf({ schedule, warmupSteps, rateFloor, decayShare }: RunConfig['learn']): Schedule {
+  return schedule === 'constant'
+    ? { kind: 'warm-up-stable-decay', warmupSteps, decayShare }
+    : { kind: schedule, warmupSteps, floor: rateFloor };
 }
 
 /** How the run's rollouts work: the ones that are learned from, and held-out ones at either decoding. */
