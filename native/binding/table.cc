@@ -21,6 +21,7 @@ void registerTable(Napi::Env env, Napi::Object exports) {
   add("score", score);
   add("logits", logits);
   add("createTrainer", createTrainer);
+  add("accumulate", accumulate);
   add("train", train);
   add("gradients", gradients);
   add("trainedWeights", trainedWeights);

@@ -20,6 +20,7 @@ Napi::Value score(const Napi::CallbackInfo& info);
 Napi::Value logits(const Napi::CallbackInfo& info);
 // trainer.cc
 Napi::Value createTrainer(const Napi::CallbackInfo& info);
+Napi::Value accumulate(const Napi::CallbackInfo& info);
 Napi::Value train(const Napi::CallbackInfo& info);
 Napi::Value gradients(const Napi::CallbackInfo& info);
 Napi::Value trainedWeights(const Napi::CallbackInfo& info);

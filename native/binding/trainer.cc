@@ -33,18 +33,21 @@ Napi::Value createTrainer(const Napi::CallbackInfo& info) {
   return wrapHandle(info.Env(), HandleKind::trainer, std::move(trainer), bytes);
 }
 
-Napi::Value train(const Napi::CallbackInfo& info) {
+namespace {
+
+Napi::Value outcomeOf(const Napi::CallbackInfo& info, TrainOutcome (Trainer::*compute)(const TrainPlan&)) {
   try {
     const auto trainer = unwrapTrainer(info[0]);
     const auto plan = sharedPlan(info[1]);
-    return inBackground(info.Env(), [trainer, plan]() -> Finish {
-      auto outcome = std::make_shared<TrainOutcome>(trainer->train(*plan));
+    return inBackground(info.Env(), [trainer, plan, compute]() -> Finish {
+      auto outcome = std::make_shared<TrainOutcome>((*trainer.*compute)(*plan));
       return [outcome](Napi::Env env) -> Napi::Value {
         auto object = Napi::Object::New(env);
         object.Set("loss", outcome->loss);
         object.Set("gradientNorm", outcome->gradientNorm);
         object.Set("clipFraction", outcome->clipFraction);
         object.Set("forwardTokens", static_cast<double>(outcome->forwardTokens));
+        object.Set("pieces", static_cast<double>(outcome->pieces));
         object.Set("termLogprobs", floatArray(env, outcome->termLogprobs));
         return object;
       };
@@ -53,6 +56,12 @@ Napi::Value train(const Napi::CallbackInfo& info) {
     return rejected(info.Env(), error);
   }
 }
+
+}  // namespace
+
+Napi::Value accumulate(const Napi::CallbackInfo& info) { return outcomeOf(info, &Trainer::accumulate); }
+
+Napi::Value train(const Napi::CallbackInfo& info) { return outcomeOf(info, &Trainer::train); }
 
 Napi::Value gradients(const Napi::CallbackInfo& info) {
   try {

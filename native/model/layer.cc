@@ -58,12 +58,9 @@ void forwardLayer(const Weights& weights, int index, Cache& cache, const RowSpan
       storeKeyValue(table, cache.layout(), span.firstPosition + i, rotated + queries,
                     to.qkv + row * wide + rotatedWidth);
     }
-  }
-  for (int s = 0; s < spanCount; s++) {
-    const RowSpan& span = spans[s];
     const ptrdiff_t row = span.firstRow;
     attention(to.rotated + row * rotatedWidth, rotatedWidth, span.rowCount, span.firstPosition, heads,
-              shape.attentionScale(), cache.table(index, span.blocks), cache.layout(), to.attention + row * queries,
+              shape.attentionScale(), table, cache.layout(), to.attention + row * queries,
               queries, to.maxima == nullptr ? nullptr : to.maxima + row * heads,
               to.sums == nullptr ? nullptr : to.sums + row * heads, to.scratch);
   }

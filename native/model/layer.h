@@ -39,7 +39,8 @@ struct LayerRows {
 /// x: [rows][hidden] = embedding rows of the tokens.
 void embedRows(const Weights& weights, const int32_t* tokens, int rows, float* x);
 
-/// Runs one layer; stores keys and values of all rows into `cache` before attention.
+/// Runs one layer. Span by span, keys and values go into `cache`, then the span attends: a later span may take the places
+/// of an earlier one, as branches of one trunk do.
 void forwardLayer(const Weights& weights, int layer, Cache& cache, const RowSpan* spans, int spanCount, int rows,
                   const LayerRows& to);
 

@@ -90,25 +90,36 @@ void Lane::forward(int index) {
   tape = allocateTape(piece.rows);
   embedRows(*step_->weights, step_->plan->tokens.data() + piece.firstToken, piece.rows,
             const_cast<float*>(tape.layers[0].residual));
-  const RowSpan span{0, piece.rows, piece.firstPosition, path_->blocks()};
+  std::vector<RowSpan> spans;
+  for (int b = piece.firstBranch; b < piece.endBranch; b++) {
+    const Branch& branch = step_->schedule->branches[b];
+    spans.push_back({branch.firstRow, branch.rows, piece.firstPosition, path_->blocks()});
+  }
   for (int layer = 0; layer < shape_.layerCount; layer++) {
-    forwardLayer(*step_->weights, layer, path_->cache(), &span, 1, piece.rows, tape.layers[layer]);
+    forwardLayer(*step_->weights, layer, path_->cache(), spans.data(), static_cast<int>(spans.size()), piece.rows,
+                 tape.layers[layer]);
   }
   forwardTokens_ += piece.rows;
   loaded_.push_back(index);
-  loadMirror(piece, tape);
+  if (!piece.shared()) loadMirror(piece, tape);
+}
+
+/// Writes a branch's keys and values (the other way round when `swapped`) into their places on the path.
+void Lane::loadRows(const BlockTable& to, bool swapped, int firstPosition, const Branch& branch,
+                    const LayerRows& kept) {
+  const int queries = shape_.queryWidth(), keys = shape_.kvWidth();
+  for (int i = 0; i < branch.rows; i++) {
+    const size_t row = static_cast<size_t>(branch.firstRow + i);
+    const float* key = kept.rotated + row * (queries + keys) + queries;
+    const float* value = kept.qkv + row * shape_.qkvWidth() + queries + keys;
+    storeKeyValue(to, shape_.block(), firstPosition + i, swapped ? value : key, swapped ? key : value);
+  }
 }
 
 void Lane::loadMirror(const Piece& piece, const Tape& tape) {
-  const BlockLayout block = shape_.block();
-  const int queries = shape_.queryWidth(), keys = shape_.kvWidth();
+  const Branch all{0, piece.rows};
   for (int layer = 0; layer < shape_.layerCount; layer++) {
-    const BlockTable mirror = path_->mirror(layer);
-    for (int row = 0; row < piece.rows; row++) {
-      const float* key = tape.layers[layer].rotated + static_cast<size_t>(row) * (queries + keys) + queries;
-      const float* value = tape.layers[layer].qkv + static_cast<size_t>(row) * shape_.qkvWidth() + queries + keys;
-      storeKeyValue(mirror, block, piece.firstPosition + row, value, key);
-    }
+    loadRows(path_->mirror(layer), true, piece.firstPosition, all, tape.layers[layer]);
   }
   path_->clearGradients(piece.firstPosition, piece.rows);
 }
@@ -116,14 +127,9 @@ void Lane::loadMirror(const Piece& piece, const Tape& tape) {
 void Lane::loadFromTape(int index) {
   const Piece& piece = step_->schedule->pieces[index];
   const Tape& tape = step_->tapes[index];
-  const int queries = shape_.queryWidth(), keys = shape_.kvWidth();
+  const Branch all{0, piece.rows};
   for (int layer = 0; layer < shape_.layerCount; layer++) {
-    const BlockTable table = path_->keys(layer);
-    for (int row = 0; row < piece.rows; row++) {
-      const float* key = tape.layers[layer].rotated + static_cast<size_t>(row) * (queries + keys) + queries;
-      const float* value = tape.layers[layer].qkv + static_cast<size_t>(row) * shape_.qkvWidth() + queries + keys;
-      storeKeyValue(table, shape_.block(), piece.firstPosition + row, key, value);
-    }
+    loadRows(path_->keys(layer), false, piece.firstPosition, all, tape.layers[layer]);
   }
   loaded_.push_back(index);
   loadMirror(piece, tape);

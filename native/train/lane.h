@@ -4,7 +4,9 @@
 // 1. A piece's forward runs once, against the path's cached keys and values; its activations stay until its backward.
 // 2. A piece's backward runs after all its children's, whose gradients towards its keys and values have been added to
 //    the path's buffers by then. Only one path is alive, and the trunk, which lanes read together.
-// 3. Logits exist only for rows that carry loss terms, a bounded number of rows at a time.
+// 3. Branches of a shared piece stand in the same positions of the path, one after the other: each is put there for its
+//    attention, forward and backward.
+// 4. Logits exist only for rows that carry loss terms, a bounded number of rows at a time.
 #pragma once
 
 #include <map>
@@ -67,6 +69,8 @@ class Lane {
   void backwardHead(const Piece& piece, const Tape& tape, float* dx);
   void backwardMlp(int layer, int rows, const LayerRows& rowsOf);
   void backwardAttention(int layer, const Piece& piece, const LayerRows& rowsOf);
+  void backwardBranch(int layer, const Piece& piece, const Branch& branch, const LayerRows& rowsOf, float* dQkv,
+                      ptrdiff_t stride);
   void termSlopes(int firstTerm, int endTerm, float* logits);
   void copyRows(RowBatch& batch, int rows, float* gradient);
   void flush();
@@ -75,6 +79,7 @@ class Lane {
   void leaveTop();
   void loadFromTape(int piece);
   void loadMirror(const Piece& piece, const Tape& tape);
+  void loadRows(const BlockTable& to, bool swapped, int firstPosition, const Branch& branch, const LayerRows& rowsOf);
   void finishTop();
   Tape allocateTape(int rows);
 

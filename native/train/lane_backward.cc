@@ -86,6 +86,36 @@ void Lane::backwardMlp(int layer, int rows, const LayerRows& kept) {
                   kept.postInverse, 1, rows, hidden, dx_.data(), hidden, Store::add, gradient_.data() + at.postGain);
 }
 
+/// dQkv: the piece's rows, [rows][stride]; those of the branch are written.
+void Lane::backwardBranch(int layer, const Piece& piece, const Branch& branch, const LayerRows& kept, float* dQkv,
+                          ptrdiff_t stride) {
+  const int heads = shape_.headCount, kvHeads = shape_.kvHeadCount, dim = shape_.headDim;
+  const int queries = shape_.queryWidth(), keys = shape_.kvWidth(), first = piece.firstPosition;
+  if (piece.shared()) {
+    loadRows(path_->keys(layer), false, first, branch, kept);
+    loadRows(path_->mirror(layer), true, first, branch, kept);
+    path_->clearGradients(layer, first, branch.rows);
+  }
+  const ptrdiff_t from = branch.firstRow;
+  attentionBackward({branch.rows, first, heads, shape_.attentionScale(), shape_.block(), path_->keys(layer),
+                     path_->mirror(layer), kept.rotated + from * (queries + keys), queries + keys,
+                     kept.attention + from * queries, wide_.data() + from * queries, kept.maxima + from * heads,
+                     kept.sums + from * heads, dQkv + from * stride, stride, path_->dKeys(layer),
+                     path_->dValues(layer), path_->headStride(), backwardScratch_.data()});
+  const size_t padded = static_cast<size_t>(shape_.block().valueStride());
+  const RopeTable& rotation = *step_->weights->rope;
+  for (int i = 0; i < branch.rows; i++) {
+    float* to = dQkv + (from + i) * stride;
+    const int position = first + i;
+    for (int head = 0; head < kvHeads; head++) {
+      const size_t at = head * path_->headStride() + position * padded;
+      std::memcpy(to + queries + head * dim, path_->dKeys(layer) + at, dim * sizeof(float));
+      std::memcpy(to + queries + keys + head * dim, path_->dValues(layer) + at, dim * sizeof(float));
+    }
+    rope(to, rotation.cosines(position), rotation.sines(position), heads + kvHeads, dim, -1.0f, to);
+  }
+}
+
 void Lane::backwardAttention(int layer, const Piece& piece, const LayerRows& kept) {
   const TransposedLayer& weights = step_->transposed->layers[layer];
   const LayerWeights& forwardWeights = step_->weights->layers[layer];
@@ -93,7 +123,7 @@ void Lane::backwardAttention(int layer, const Piece& piece, const LayerRows& kep
   LayerBatches& batch = batches_[layer];
   const int rows = piece.rows, hidden = shape_.hiddenSize, dim = shape_.headDim;
   const int heads = shape_.headCount, kvHeads = shape_.kvHeadCount;
-  const int queries = shape_.queryWidth(), keys = shape_.kvWidth();
+  const int queries = shape_.queryWidth();
   copyRows(batch.output, rows, gradient_.data() + at.output);
   batch.output.commit(kept.attention, rows);
   if (shape_.outputBias) addRowSums(dx_.data(), hidden, rows, hidden, gradient_.data() + at.outputBias);
@@ -101,21 +131,8 @@ void Lane::backwardAttention(int layer, const Piece& piece, const LayerRows& kep
 
   float* dQkv = batch.qkv.reserve(rows, gradient_.data() + at.qkv);
   const ptrdiff_t stride = batch.qkv.stride();
-  attentionBackward({rows, piece.firstPosition, heads, shape_.attentionScale(), shape_.block(), path_->keys(layer),
-                     path_->mirror(layer), kept.rotated, queries + keys, kept.attention, wide_.data(), kept.maxima,
-                     kept.sums, dQkv, stride, path_->dKeys(layer), path_->dValues(layer), path_->headStride(),
-                     backwardScratch_.data()});
-  const size_t padded = static_cast<size_t>(shape_.block().valueStride());
-  for (int row = 0; row < rows; row++) {
-    float* to = dQkv + row * stride;
-    const int position = piece.firstPosition + row;
-    for (int head = 0; head < kvHeads; head++) {
-      const size_t from = head * path_->headStride() + position * padded;
-      std::memcpy(to + queries + head * dim, path_->dKeys(layer) + from, dim * sizeof(float));
-      std::memcpy(to + queries + keys + head * dim, path_->dValues(layer) + from, dim * sizeof(float));
-    }
-    const RopeTable& rotation = *step_->weights->rope;
-    rope(to, rotation.cosines(position), rotation.sines(position), heads + kvHeads, dim, -1.0f, to);
+  for (int b = piece.firstBranch; b < piece.endBranch; b++) {
+    backwardBranch(layer, piece, step_->schedule->branches[b], kept, dQkv, stride);
   }
   if (shape_.qkNorm) {
     const int width = shape_.qkvWidth();

@@ -39,7 +39,10 @@ class Path {
     return static_cast<size_t>(layers_) * 2 * layout_.kvHeads * rows * layout_.valueStride();
   }
   void clearGradients(int first, int rows) {
-    each(first, rows, [](float* at, size_t count) { std::memset(at, 0, count * sizeof(float)); });
+    for (int layer = 0; layer < layers_; layer++) clearGradients(layer, first, rows);
+  }
+  void clearGradients(int layer, int first, int rows) {
+    each(layer, first, rows, [](float* at, size_t count) { std::memset(at, 0, count * sizeof(float)); });
   }
   void addGradientsTo(int first, int rows, float* to) {
     each(first, rows, [&](const float* at, size_t count) {
@@ -59,12 +62,14 @@ class Path {
 
   template <typename Visit>
   void each(int first, int rows, const Visit& visit) {
+    for (int layer = 0; layer < layers_; layer++) each(layer, first, rows, visit);
+  }
+  template <typename Visit>
+  void each(int layer, int first, int rows, const Visit& visit) {
     const size_t stride = static_cast<size_t>(layout_.valueStride());
-    for (int layer = 0; layer < layers_; layer++) {
-      for (float* base : {dKeys(layer), dValues(layer)}) {
-        for (int head = 0; head < layout_.kvHeads; head++) {
-          visit(base + head * headStride() + first * stride, rows * stride);
-        }
+    for (float* base : {dKeys(layer), dValues(layer)}) {
+      for (int head = 0; head < layout_.kvHeads; head++) {
+        visit(base + head * headStride() + first * stride, rows * stride);
       }
     }
   }

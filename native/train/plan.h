@@ -43,6 +43,8 @@ struct TrainOutcome {
   double clipFraction = 0;
   /// Tokens whose forward ran: the trie's, as nothing is computed twice.
   int64_t forwardTokens = 0;
+  /// Matrix calls a layer: pieces of at most 128 tokens (schedule.h).
+  int64_t pieces = 0;
   std::vector<float> termLogprobs;
 };
 

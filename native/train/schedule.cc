@@ -5,29 +5,59 @@
 namespace espalier {
 namespace {
 
-/// Chains of spans without a fork are one run of tokens; runs are cut evenly into pieces.
-std::vector<Piece> cutPieces(const TrainPlan& plan) {
+/// Tokens from the root to the end of the deepest span.
+int32_t longestPath(const TrainPlan& plan) {
+  std::vector<int32_t> end(plan.spanCount());
+  int32_t longest = 0;
+  for (int s = 0; s < plan.spanCount(); s++) {
+    const int parent = plan.spanParent[s];
+    end[s] = (parent < 0 ? 0 : end[parent]) + plan.spanStart[s + 1] - plan.spanStart[s];
+    longest = std::max(longest, end[s]);
+  }
+  return longest;
+}
+
+/// Chains of spans without a fork are one run of tokens; runs are cut evenly into pieces. A short run that ends in a leaf
+/// joins the piece before it when that is made of such runs under the same parent.
+void cutPieces(const TrainPlan& plan, Schedule& schedule) {
   const int spans = plan.spanCount();
+  const int shareRows = std::min(kPieceRows, schedule.longestPath / kSharedPart);
   std::vector<int> children(spans, 0);
   for (int parent : plan.spanParent) {
     if (parent >= 0) children[parent]++;
   }
-  std::vector<Piece> pieces;
+  std::vector<Piece>& pieces = schedule.pieces;
+  std::vector<Branch>& branches = schedule.branches;
   std::vector<int> lastPiece(spans);  // of the run that holds the span
   int term = 0;
+  const auto takeTerms = [&](int end) {
+    while (term < plan.terms() && plan.termNode[term] < end) term++;
+    return term;
+  };
   for (int s = 0; s < spans;) {
     int last = s;
     while (last + 1 < spans && children[last] == 1 && plan.spanParent[last + 1] == last) last++;
     const int from = plan.spanStart[s], count = plan.spanStart[last + 1] - from;
     const int cuts = (count + kPieceRows - 1) / kPieceRows;
     int parent = plan.spanParent[s] < 0 ? -1 : lastPiece[plan.spanParent[s]];
+    // The piece before it has the same parent only if it is a whole run without children.
+    if (!pieces.empty() && pieces.back().parent == parent && children[last] == 0 &&
+        pieces.back().rows + count <= shareRows) {
+      Piece& shared = pieces.back();
+      branches.push_back({shared.rows, count});
+      shared.rows += count;
+      shared.endBranch++;
+      shared.endTerm = takeTerms(from + count);
+      s = last + 1;
+      continue;
+    }
     for (int cut = 0; cut < cuts; cut++) {
       const int begin = from + static_cast<int>(static_cast<int64_t>(count) * cut / cuts);
       const int end = from + static_cast<int>(static_cast<int64_t>(count) * (cut + 1) / cuts);
-      const int firstTerm = term;
-      while (term < plan.terms() && plan.termNode[term] < end) term++;
+      const int firstTerm = term, branch = static_cast<int>(branches.size());
       const int position = parent < 0 ? 0 : pieces[parent].firstPosition + pieces[parent].rows;
-      pieces.push_back({begin, end - begin, parent, position, firstTerm, term, 0});
+      branches.push_back({0, end - begin});
+      pieces.push_back({begin, end - begin, parent, position, firstTerm, takeTerms(end), 0, branch, branch + 1});
       parent = static_cast<int>(pieces.size()) - 1;
     }
     for (int span = s; span <= last; span++) lastPiece[span] = parent;
@@ -38,7 +68,6 @@ std::vector<Piece> cutPieces(const TrainPlan& plan) {
     piece.end = std::max(piece.end, p + 1);
     if (piece.parent >= 0) pieces[piece.parent].end = std::max(pieces[piece.parent].end, piece.end);
   }
-  return pieces;
 }
 
 struct Deal {
@@ -119,7 +148,8 @@ class Dealer {
 
 Schedule makeSchedule(const TrainPlan& plan, int laneCount) {
   Schedule schedule;
-  schedule.pieces = cutPieces(plan);
+  schedule.longestPath = longestPath(plan);
+  cutPieces(plan, schedule);
   const Dealer dealer(schedule.pieces, laneCount);
   const std::vector<char> trunk = dealer.chooseTrunk();
   schedule.trunkLane.assign(schedule.pieces.size(), -1);
@@ -128,9 +158,6 @@ Schedule makeSchedule(const TrainPlan& plan, int laneCount) {
   schedule.lanes.resize(laneCount);
   for (size_t u = 0; u < units.size(); u++) {
     schedule.lanes[deal.unitLane[u]].push_back({units[u], schedule.pieces[units[u]].end});
-  }
-  for (const Piece& piece : schedule.pieces) {
-    schedule.longestPath = std::max(schedule.longestPath, piece.firstPosition + piece.rows);
   }
   return schedule;
 }

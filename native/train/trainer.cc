@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "../kernels/pool.h"
 
@@ -38,7 +39,9 @@ Trainer::Trainer(std::shared_ptr<const Weights> weights)
   }
 }
 
-TrainOutcome Trainer::accumulate(const TrainPlan& plan) {
+TrainOutcome Trainer::addGradient(const TrainPlan& plan) {
+  // A call that fails drops what was pending too.
+  const bool adds = std::exchange(pending_, false);
   checkPlan(plan, shape_.vocabSize, shape_.contextLength);
   const int lanes = static_cast<int>(lanes_.size());
   const Schedule schedule = makeSchedule(plan, lanes);
@@ -59,10 +62,11 @@ TrainOutcome Trainer::accumulate(const TrainPlan& plan) {
   parallelFor(lanes, [&](int lane) { lanes_[lane]->runTrunkForward(); });
   parallelFor(lanes, [&](int lane) { lanes_[lane]->runUnits(); });
   parallelFor(lanes, [&](int lane) { lanes_[lane]->runTrunkBackward(lanes_); });
-  foldLanes(schedule);
+  foldLanes(schedule, adds);
 
   TrainOutcome outcome;
   for (const auto& lane : lanes_) outcome.forwardTokens += lane->forwardTokens();
+  outcome.pieces = static_cast<int64_t>(schedule.pieces.size());
   size_t cut = 0;
   for (size_t term = 0; term < terms; term++) {
     outcome.loss += step.losses[term];
@@ -75,29 +79,43 @@ TrainOutcome Trainer::accumulate(const TrainPlan& plan) {
     throw std::runtime_error("the gradient is not finite (loss " + std::to_string(outcome.loss) +
                              "): the step was refused and weights are unchanged; lower the learning rate");
   }
+  pending_ = true;
   return outcome;
 }
 
-/// gradient = lane 0 + lane 1 + ..., idle lanes left out.
-void Trainer::foldLanes(const Schedule& schedule) {
+/// gradient = (itself, when it `adds`) + (lane 0 + lane 1 + ...), idle lanes left out.
+void Trainer::foldLanes(const Schedule& schedule, bool adds) {
   std::vector<const float*> parts;
   for (size_t lane = 0; lane < lanes_.size(); lane++) {
     if (!idle(schedule, static_cast<int>(lane))) parts.push_back(lanes_[lane]->gradient());
   }
-  constexpr size_t kChunkFloats = 1 << 15;
+  constexpr size_t kChunkFloats = 1 << 12;
   const size_t total = layout_.total;
   parallelFor(static_cast<int>((total + kChunkFloats - 1) / kChunkFloats), [&](int chunk) {
-    const size_t from = chunk * kChunkFloats, end = std::min(total, from + kChunkFloats);
-    for (size_t i = from; i < end; i++) gradient_[i] = parts[0][i];
+    const size_t from = chunk * kChunkFloats, count = std::min(kChunkFloats, total - from);
+    float sum[kChunkFloats];
+    std::copy_n(parts[0] + from, count, sum);
     for (size_t part = 1; part < parts.size(); part++) {
-      for (size_t i = from; i < end; i++) gradient_[i] += parts[part][i];
+      for (size_t i = 0; i < count; i++) sum[i] += parts[part][from + i];
+    }
+    float* to = gradient_.data() + from;
+    if (adds) {
+      for (size_t i = 0; i < count; i++) to[i] += sum[i];
+    } else {
+      std::copy_n(sum, count, to);
     }
   });
 }
 
+TrainOutcome Trainer::accumulate(const TrainPlan& plan) {
+  const std::lock_guard<std::mutex> lock(busy_);
+  return addGradient(plan);
+}
+
 TrainOutcome Trainer::train(const TrainPlan& plan) {
   const std::lock_guard<std::mutex> lock(busy_);
-  TrainOutcome outcome = accumulate(plan);
+  TrainOutcome outcome = addGradient(plan);
+  pending_ = false;
   optimizer_.update(plan, gradient_.data(), outcome.gradientNorm, masters_.data());
   const auto read = [&](size_t index) { return masters_.data() + layout_.offsets[index]; };
   weights_ = packWeights(shape_, read, weights_->rope);
@@ -107,7 +125,8 @@ TrainOutcome Trainer::train(const TrainPlan& plan) {
 
 std::vector<float> Trainer::gradients(const TrainPlan& plan) {
   const std::lock_guard<std::mutex> lock(busy_);
-  accumulate(plan);
+  addGradient(plan);
+  pending_ = false;
   return {gradient_.data(), gradient_.data() + layout_.total};
 }
 

@@ -3,7 +3,8 @@
 // Invariants:
 // 1. Results do not depend on threads: lanes are dealt by the schedule, folded in lane order, and threads take whole
 //    lanes, elements or matrices.
-// 2. A step that fails (a plan that is wrong, a gradient that is not finite) changes nothing.
+// 2. A step that fails (a plan that is wrong, a gradient that is not finite) changes no weights, and drops the gradient
+//    that was accumulated for it.
 // 3. Snapshots are immutable: each step packs a new one.
 #pragma once
 
@@ -18,6 +19,8 @@ class Trainer {
  public:
   explicit Trainer(std::shared_ptr<const Weights> weights);
 
+  /// Keeps the plan's gradient for the step that `train` makes; what was kept before is added to it.
+  TrainOutcome accumulate(const TrainPlan& plan);
   TrainOutcome train(const TrainPlan& plan);
   /// Loss gradients alone, in the order of tensorSpecs without gaps.
   std::vector<float> gradients(const TrainPlan& plan);
@@ -29,14 +32,15 @@ class Trainer {
   void importState(const std::vector<const float*>& tensors);
 
  private:
-  TrainOutcome accumulate(const TrainPlan& plan);
-  void foldLanes(const Schedule& schedule);
+  TrainOutcome addGradient(const TrainPlan& plan);
+  void foldLanes(const Schedule& schedule, bool adds);
 
   std::mutex busy_;
   Shape shape_;
   Layout layout_;
   std::shared_ptr<const Weights> weights_;
   AlignedFloats masters_, gradient_;
+  bool pending_ = false;  // gradient_ waits for its step
   Transposed transposed_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   Optimizer optimizer_;

@@ -118,6 +118,8 @@ export interface TrainOutcome {
   readonly clipFraction: number;
   /** Tokens whose forward ran: those of the trie, since nothing is computed twice. */
   readonly forwardTokens: number;
+  /** Matrix calls a layer: spans in pieces of at most 128 tokens, short siblings together. */
+  readonly pieces: number;
   /** [terms] */
   readonly termLogprobs: Float32Array;
 }
@@ -142,6 +144,9 @@ export interface Native {
   /** [length, vocabSize], row-major: for parity checks. */
   logits(weights: Weights, ids: Int32Array): Promise<Float32Array>;
   createTrainer(weights: Weights): TrainerState;
+  /** Keeps the gradient; the next call's is added to it. `gradientNorm` is the sum's; no weight changes. */
+  accumulate(trainer: TrainerState, plan: TrainPlan): Promise<TrainOutcome>;
+  /** One step with the plan's gradient and what was accumulated. */
   train(trainer: TrainerState, plan: TrainPlan): Promise<TrainOutcome>;
   /** Loss gradients alone, no update: for tests. Same names and shapes as the weights. */
   gradients(trainer: TrainerState, plan: TrainPlan): Promise<Tensors>;

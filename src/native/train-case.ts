@@ -108,6 +108,8 @@ export interface TrieWish {
   readonly roots: number;
   readonly spans: number;
   readonly maxSpanTokens: number;
+  /** Tokens of the first root, where they are not drawn as those of other spans. */
+  readonly trunkTokens?: number;
   /** Chance that a node carries a term, drawn up to three times a node. */
   readonly termChance: number;
 }
@@ -125,7 +127,9 @@ export function randomPlan(shape: ModelShape, random: Random, wish: TrieWish): T
   const start: number[] = [0];
   const visit = (span: number, parent: number): void => {
     const at = parents.push(parent) - 1;
-    start.push((start.at(-1) ?? 0) + random.between(1, wish.maxSpanTokens));
+    const length =
+      at === 0 && wish.trunkTokens !== undefined ? wish.trunkTokens : random.between(1, wish.maxSpanTokens);
+    start.push((start.at(-1) ?? 0) + length);
     for (const child of children[span] ?? []) visit(child, at);
   };
   for (const root of roots) visit(root, -1);

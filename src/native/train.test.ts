@@ -21,6 +21,7 @@ const wishes: Readonly<Record<string, TrieWish>> = {
   'one path': { roots: 1, spans: 1, maxSpanTokens: 60, termChance: 0.3 },
   'spans of one token': { roots: 1, spans: 40, maxSpanTokens: 1, termChance: 0.4 },
   'a forest': { roots: 5, spans: 14, maxSpanTokens: 9, termChance: 0.3 },
+  'short leaves under a long trunk': { roots: 1, spans: 30, maxSpanTokens: 3, trunkTokens: 170, termChance: 0.3 },
   'a long prefix with forks': { roots: 1, spans: 9, maxSpanTokens: 150, termChance: 0.2 },
 };
 
@@ -98,15 +99,68 @@ test('policyLogprobs equal the bits of score on every path from the root to a no
   for (const [name, shape] of Object.entries(shapes)) {
     const random = new Random(seedOf('policy logprobs', name));
     const weights = native.createWeights(shape, randomTensors(shape, random));
-    const plan = randomPlan(shape, random, { roots: 3, spans: 12, maxSpanTokens: 90, termChance: 0.2 });
-    const { termLogprobs } = await native.train(native.createTrainer(weights), plan);
-    for (const [term, node] of plan.termNode.entries()) {
-      const span = plan.spanStart.findLastIndex((start) => start <= node);
-      const { ids, nodes } = pathOf(plan, span);
-      const path = Int32Array.from([...ids.slice(0, nodes.indexOf(node) + 1), plan.termTarget[term] ?? 0]);
-      expect(termLogprobs[term]).toBe((await native.score(weights, path)).at(-1));
+    for (const wish of [
+      { roots: 3, spans: 12, maxSpanTokens: 90, termChance: 0.2 },
+      { roots: 1, spans: 40, maxSpanTokens: 4, trunkTokens: 130, termChance: 0.2 },
+    ]) {
+      const plan = randomPlan(shape, random, wish);
+      const { termLogprobs } = await native.train(native.createTrainer(weights), plan);
+      for (const [term, node] of plan.termNode.entries()) {
+        const span = plan.spanStart.findLastIndex((start) => start <= node);
+        const { ids, nodes } = pathOf(plan, span);
+        const path = Int32Array.from([...ids.slice(0, nodes.indexOf(node) + 1), plan.termTarget[term] ?? 0]);
+        expect(termLogprobs[term]).toBe((await native.score(weights, path)).at(-1));
+      }
     }
   }
+});
+
+test('short siblings share matrix calls, and hold no more than a twentieth of the longest path', async () => {
+  const shape = { ...tinyShape, contextLength: 1024 };
+  const random = new Random(seedOf('shared pieces'));
+  const weights = native.createWeights(shape, randomTensors(shape, random));
+  const pieces = async (trunk: number, leaves: number, tokens: number): Promise<number> => {
+    const base = randomPlan(shape, random, { roots: 1, spans: 1, maxSpanTokens: 1, termChance: 1 });
+    const count = trunk + leaves * tokens;
+    const plan: TrainPlan = {
+      ...base,
+      tokens: Int32Array.from({ length: count }, () => random.below(shape.vocabSize)),
+      spanStart: Int32Array.from([0, ...Array.from({ length: leaves + 1 }, (_, leaf) => trunk + leaf * tokens)]),
+      spanParent: Int32Array.from({ length: leaves + 1 }, (_, span) => (span === 0 ? -1 : 0)),
+    };
+    const outcome = await native.train(native.createTrainer(weights), plan);
+    expect(outcome.forwardTokens).toBe(count);
+    return outcome.pieces;
+  };
+  // 500 tokens are 4 pieces; the longest path of 501 lets 25 be held beside it, that of 516 too.
+  expect(await pieces(500, 100, 1)).toBe(4 + 4);
+  expect(await pieces(500, 100, 3)).toBe(4 + Math.ceil(100 / 8));
+  expect(await pieces(500, 10, 16)).toBe(4 + 10);
+  expect(await pieces(800, 10, 16)).toBe(7 + 5);
+  expect(await pieces(10, 10, 1)).toBe(1 + 10);
+});
+
+test("accumulated gradients are the batch's own, one step later; a part that fails drops them", async () => {
+  const random = new Random(seedOf('accumulate'));
+  const weights = native.createWeights(tinyShape, randomTensors(tinyShape, random));
+  const plan = randomPlan(tinyShape, random, { roots: 1, spans: 9, maxSpanTokens: 20, termChance: 0.4 });
+  const half: TrainPlan = { ...plan, normalizer: 2 * plan.normalizer };
+  const once = native.createTrainer(weights);
+  const twice = native.createTrainer(weights);
+  const whole = await native.train(once, plan);
+  const first = await native.accumulate(twice, half);
+  expect(native.exportWeights(native.trainedWeights(twice))).toEqual(native.exportWeights(weights));
+  const second = await native.train(twice, half);
+  expect(first.gradientNorm * 2).toBeCloseTo(whole.gradientNorm, 6);
+  // Halves are exact in binary, so the sum of two is the whole to the bit.
+  expect(second.gradientNorm).toBe(whole.gradientNorm);
+  expect(native.exportWeights(native.trainedWeights(twice))).toEqual(native.exportWeights(native.trainedWeights(once)));
+  expect(native.exportOptimizer(twice)).toEqual(native.exportOptimizer(once));
+
+  const again = native.createTrainer(weights);
+  await native.accumulate(again, plan);
+  await expect(native.accumulate(again, { ...plan, normalizer: 0 })).rejects.toThrow('normalizer must be positive');
+  expect((await native.train(again, plan)).gradientNorm).toBe(whole.gradientNorm);
 });
 
 test('a term whose ratio is clipped sends no gradient and counts in clipFraction', async () => {

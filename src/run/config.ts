@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { EspalierError } from '../core/errors.ts';
 
 /** Bumped when equal inputs would give other bits: stored runs of another numerics version refuse to replay. */
-export const numericsVersion = 1;
+export const numericsVersion = 2;
 
 const positive = z.number().int().positive();
 const share = z.number().min(0).max(1);
@@ -115,6 +115,8 @@ const schema = z.strictObject({
       cacheBlocks: positive.default(4096),
       /** Most memory of the key/value cache; null: `cacheBlocks` alone says how large it is. */
       cacheMiB: positive.nullable().default(null),
+      /** Trie tokens of one training pass: a larger step is made in several, with summed gradients. null: no limit. */
+      maxTrieTokens: positive.nullable().default(null),
       kind: z.literal('embedded', { error: onlyEmbedded }).optional(),
     })
     .prefault({}),

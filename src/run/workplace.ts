@@ -58,6 +58,7 @@ export async function openWorkplace(options: WorkplaceOptions): Promise<Workplac
       optimizer: options.optimizer,
       threads: config.engine.threads,
       cacheBlocks: config.engine.cacheBlocks,
+      ...(config.engine.maxTrieTokens !== null && { maxTrieTokens: config.engine.maxTrieTokens }),
       ...(config.engine.cacheMiB !== null && { cacheBytes: config.engine.cacheMiB * 2 ** 20 }),
     }),
     (opened) => opened.close(),

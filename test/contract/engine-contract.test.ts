@@ -179,6 +179,24 @@ for (const { name, skip } of localEngines) {
       expect(now.logprobs).not.toEqual(group[0]?.logprobs);
     });
 
+    test('a batch beyond maxTrieTokens is split between its trees and makes the same step', async () => {
+      await using whole = closing(await openLocal(name));
+      await using split = closing(await openLocal(name, { maxTrieTokens: 60 }));
+      const group = await Promise.all([3, 9, 17].map((from) => ask(whole.engine, range(40, from), { maxTokens: 15 })));
+      const trees = group.map((sampled, i) => batchOf(range(40, [3, 9, 17][i] as number), [sampled]));
+      const batch = trees.reduce(besides);
+      const [one, parts] = await Promise.all(
+        [whole, split].map(({ engine }) => engine.train({ batch, objective, optimizer })),
+      );
+      expect(parts?.termLogprobs).toEqual(one?.termLogprobs);
+      expect(parts?.version).toBe(1);
+      expect(parts?.treeTokens).toBe(one?.treeTokens);
+      expect(parts?.loss).toBeCloseTo(one?.loss as number, 10);
+      expect((parts?.gradientNorm as number) / (one?.gradientNorm as number)).toBeCloseTo(1, 5);
+      await using narrow = closing(await openLocal(name, { maxTrieTokens: 50 }));
+      await expect(narrow.engine.train({ batch, objective, optimizer })).rejects.toThrow(/beyond the 50 of one pass/);
+    });
+
     test('training and scoring beside sampling change nothing that is sampled', async () => {
       await using opened = closing(await openLocal(name));
       const { engine } = opened;
@@ -276,6 +294,33 @@ function batchOf(
     termAPos: Float32Array.from(terms, ({ advantage }) => Math.max(advantage, 0)),
     termANeg: Float32Array.from(terms, ({ advantage }) => Math.min(advantage, 0)),
     termCount: Float32Array.from(terms, () => 1),
+  };
+}
+
+/** Two batches as one forest. */
+function besides(a: TrieBatch, b: TrieBatch): TrieBatch {
+  const ints = (x: Int32Array, y: Int32Array) => Int32Array.from([...x, ...y]);
+  const floats = (x: Float32Array, y: Float32Array) => Float32Array.from([...x, ...y]);
+  const [tokens, spans] = [a.tokens.length, a.spanParent.length];
+  return {
+    tokens: ints(a.tokens, b.tokens),
+    spanStart: ints(
+      a.spanStart.slice(0, -1),
+      b.spanStart.map((at) => at + tokens),
+    ),
+    spanParent: ints(
+      a.spanParent,
+      b.spanParent.map((parent) => (parent < 0 ? -1 : parent + spans)),
+    ),
+    termNode: ints(
+      a.termNode,
+      b.termNode.map((node) => node + tokens),
+    ),
+    termTarget: ints(a.termTarget, b.termTarget),
+    termBehaviorLogprob: floats(a.termBehaviorLogprob, b.termBehaviorLogprob),
+    termAPos: floats(a.termAPos, b.termAPos),
+    termANeg: floats(a.termANeg, b.termANeg),
+    termCount: floats(a.termCount, b.termCount),
   };
 }
 

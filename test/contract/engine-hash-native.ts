@@ -123,6 +123,10 @@ export class HashNative implements Native {
     return handle<TrainerState>({ weights: open<HashWeights>(weights), steps: 0 } satisfies HashTrainer);
   }
 
+  async accumulate(): Promise<TrainOutcome> {
+    throw new Error('a hash has no gradients');
+  }
+
   async train(trainer: TrainerState, plan: TrainPlan): Promise<TrainOutcome> {
     const state = open<HashTrainer>(trainer);
     const termLogprobs = new Float32Array(plan.termNode.length);
@@ -137,7 +141,7 @@ export class HashNative implements Native {
     state.weights = { ...state.weights, tensors, salt: last[0] };
     state.steps++;
     const loss = -termLogprobs.reduce((sum, each) => sum + each, 0);
-    return { loss, gradientNorm: 1, clipFraction: 0, forwardTokens: plan.tokens.length, termLogprobs };
+    return { loss, gradientNorm: 1, clipFraction: 0, forwardTokens: plan.tokens.length, pieces: 1, termLogprobs };
   }
 
   async gradients(): Promise<Tensors> {

@@ -16,7 +16,7 @@ let folder = '';
 beforeAll(async () => {
   folder = await makeWorkplace({ batches: 1 });
   await mkdir(join(folder, 'run'));
-  await writeFile(join(folder, 'run', 'config.json'), '{ "formatVersion": 1, "numericsVersion": 1 }\n');
+  await writeFile(join(folder, 'run', 'config.json'), '{ "formatVersion": 1, "numericsVersion": 2 }\n');
   await cp(join(folder, 'model'), join(folder, 'no-tokenizer'), { recursive: true });
   rmSync(join(folder, 'no-tokenizer', 'tokenizer.json'));
   await writeConfig(folder, { batches: 1, ...({ rolout: {} } as object) }, 'unknown-key.config.ts');

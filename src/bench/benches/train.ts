@@ -45,11 +45,19 @@ function batches(model: ModelName, quick: boolean, random: Random): BatchWish[] 
   const short = Array.from({ length: quick ? 8 : 160 }, () => {
     return { parent: 0, tokens: random.between(5, 15), learned: 0.5 };
   });
+  /** What short spans cost: their tokens a second beside those of a flat batch of as many. */
+  const leaves = (count: number, tokens: number): SpanWish[] => [
+    { parent: -1, tokens: quick ? 90 : 900, learned: 0 },
+    ...Array.from({ length: quick ? 4 : count }, () => ({ parent: 0, tokens, learned: 0.5 })),
+  ];
   return [
     flat,
     { name: 'flat, 15% targets', spans: flatSequences(count, length, 0.15) },
     { name: 'trie, groups of 8 that fork, 50% targets', spans: forkingGroups(quick ? 1 : 8, 0.5, random) },
     { name: 'spans of 5 to 15 under a prompt of 200', spans: [{ parent: -1, tokens: 200, learned: 0 }, ...short] },
+    { name: 'leaves of 1 under a prompt of 900', spans: leaves(600, 1) },
+    { name: 'leaves of 16 under a prompt of 900', spans: leaves(40, 16) },
+    { name: 'flat 2 x 770, as many tokens', spans: flatSequences(2, quick ? 64 : 770, 0.5) },
   ];
 }
 

@@ -11,7 +11,15 @@
 import { boundaryOf, EspalierError, messageOf } from '../../core/errors.ts';
 import { type PolicyVersion, policyVersion } from '../../core/ids.ts';
 import { noTruncation, problemOfTruncation } from '../../core/truncation.ts';
-import { loadNative, type ModelShape, type Native, type TrainerState, type Weights } from '../../native/native.ts';
+import {
+  loadNative,
+  type ModelShape,
+  type Native,
+  type TrainerState,
+  type TrainOutcome,
+  type TrainPlan,
+  type Weights,
+} from '../../native/native.ts';
 import { type Checkpoint, readCheckpoint, snapshotSha256, writeCheckpoint } from '../checkpoint.ts';
 import type {
   EngineStatistics,
@@ -23,6 +31,7 @@ import type {
   TrainResult,
 } from '../engine.ts';
 import { EventStream } from '../event-stream.ts';
+import { splitBatch } from '../split-batch.ts';
 import { checkBatch, checkIds, trainPlan } from '../trie-batch.ts';
 import { PrefixCache } from './embedded/prefix-cache.ts';
 import { Scheduler } from './embedded/scheduler.ts';
@@ -45,6 +54,11 @@ export interface EmbeddedOptions {
   readonly maxSequences?: number;
   /** Most bytes of the key/value cache; not given: 256 MiB, or less when 512 whole contexts need less. */
   readonly cacheBytes?: number;
+  /**
+   * Trie tokens of one training pass; not given: no limit, as memory grows with the longest path, not with the trie. A
+   * larger batch is split between its trees and the gradients are summed: the same step, up to the order of that sum.
+   */
+  readonly maxTrieTokens?: number;
   /** The same in blocks of `cacheBlockTokens` positions; where both are given, the smaller. */
   readonly cacheBlocks?: number;
 }
@@ -69,6 +83,7 @@ export class EmbeddedEngine implements LocalEngine {
   readonly vocabSize: number;
   readonly #native: Native;
   readonly #shape: ModelShape;
+  readonly #maxTrieTokens: number;
   readonly #prefixes: PrefixCache;
   readonly #scheduler: Scheduler;
   #checkpoint: Checkpoint;
@@ -86,6 +101,7 @@ export class EmbeddedEngine implements LocalEngine {
     this.contextLength = Math.min(shape.contextLength, options.contextLength ?? shape.contextLength);
     this.vocabSize = shape.vocabSize;
     this.#shape = { ...shape, contextLength: this.contextLength };
+    this.#maxTrieTokens = options.maxTrieTokens ?? Number.POSITIVE_INFINITY;
     this.#prefixes = new PrefixCache(native, this.#shape, cacheBlockCount(native, this.#shape, options));
     this.#trainedVersion = policyVersion(options.version ?? 0);
     const weights = native.createWeights(this.#shape, checkpoint.weights);
@@ -123,11 +139,11 @@ export class EmbeddedEngine implements LocalEngine {
   async train(request: TrainRequest): Promise<TrainResult> {
     this.#checkOpen();
     checkBatch(request.batch, this.#shape);
-    const plan = trainPlan(request);
+    const parts = splitBatch(request.batch, this.#maxTrieTokens).map((batch) => trainPlan({ ...request, batch }));
     return this.#inOrder(async () => {
       this.#trainer ??= this.#native.createTrainer(this.#generation.weights);
       const trainer = this.#trainer;
-      const outcome = await this.#guard('train', () => this.#native.train(trainer, plan));
+      const outcome = await this.#guard('train', () => trainInParts(this.#native, trainer, parts));
       this.#trainedVersion = policyVersion(this.#trainedVersion + 1);
       const { loss, gradientNorm, clipFraction, termLogprobs } = outcome;
       const treeTokens = request.batch.tokens.length;
@@ -252,6 +268,31 @@ export class EmbeddedEngine implements LocalEngine {
       throw new EspalierError('engine', `${what} failed: ${messageOf(cause)}`, { cause });
     }
   }
+}
+
+/** One step on all parts; a part that fails drops what those before it gave. */
+async function trainInParts(
+  native: Native,
+  trainer: TrainerState,
+  parts: readonly TrainPlan[],
+): Promise<Pick<TrainOutcome, 'loss' | 'gradientNorm' | 'clipFraction' | 'termLogprobs'>> {
+  const outcomes: TrainOutcome[] = [];
+  for (const [i, part] of parts.entries()) {
+    outcomes.push(await (i < parts.length - 1 ? native.accumulate(trainer, part) : native.train(trainer, part)));
+  }
+  const terms = outcomes.reduce((sum, { termLogprobs }) => sum + termLogprobs.length, 0);
+  const termLogprobs = new Float32Array(terms);
+  let at = 0;
+  for (const outcome of outcomes) {
+    termLogprobs.set(outcome.termLogprobs, at);
+    at += outcome.termLogprobs.length;
+  }
+  return {
+    loss: outcomes.reduce((sum, { loss }) => sum + loss, 0),
+    gradientNorm: (outcomes.at(-1) as TrainOutcome).gradientNorm,
+    clipFraction: outcomes.reduce((sum, it) => sum + it.clipFraction * it.termLogprobs.length, 0) / terms,
+    termLogprobs,
+  };
 }
 
 function loadEngine(): Native {
