@@ -256,4 +256,23 @@ describe('llama3 scaling of RoPE', () => {
     }
     expect(kinds.size).toBe(3);
   });
+
+  test('reaches 128 K positions with the angles of Hugging Face, which are floats', () => {
+    const [positions, dim, theta] = [131_072, 8, 500_000];
+    const table = kernels.ropeTable(positions, dim, theta, llama3, false);
+    expect(table.length).toBe(positions * dim);
+    // Read from the table itself, so that only positions are judged here.
+    const first = Array.from({ length: dim / 2 }, (_, i) => table[(positions + 1) * (dim / 2) + i] ?? 0);
+    for (const position of [2, 8191, 8192, 65_537, 131_071]) {
+      for (const [i, sine] of first.entries()) {
+        const at = (position * dim) / 2 + i;
+        const [cosine = 2, sineAt = 2] = [table[at], table[(positions * dim) / 2 + at]];
+        expect(cosine ** 2 + sineAt ** 2).toBeCloseTo(1, 6);
+        // The first frequency is 1 and exact; of the others a float of the first sine gives the angle to 1e-7 of it.
+        const frequency = i === 0 ? 1 : Math.asin(sine);
+        const off = Math.abs(Math.sin(position * frequency) - sineAt);
+        expect(off).toBeLessThan(i === 0 ? 1e-6 : 4e-7 * position * frequency + 1e-6);
+      }
+    }
+  });
 });

@@ -9,12 +9,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { policyVersion } from '../../src/core/ids.ts';
 import { noTruncation, type Truncation } from '../../src/core/truncation.ts';
 import { readCheckpoint, snapshotSha256, writeCheckpoint } from '../../src/engine/checkpoint.ts';
-import type { LocalEngine, OptimizerStep, Sampler, TrieBatch } from '../../src/engine/engine.ts';
+import type { GenerateEvent, LocalEngine, OptimizerStep, Sampler, TrieBatch } from '../../src/engine/engine.ts';
 import { openEmbedded } from '../../src/engine/engines/embedded.ts';
 import { scoreIds } from '../../src/engine/score-ids.ts';
 import { createEngineHost } from '../../src/host/engine-host.ts';
 import { layoutTrajectories } from '../../src/trie/layout.ts';
-import { ask, type Completion } from './engine-collect.ts';
+import { ask, type Completion, collect, requestOf } from './engine-collect.ts';
 import { kindsOf } from './engine-kinds.ts';
 import { livelyCheckpoint, tinyShape } from './engine-models.ts';
 import { replacesWeights } from './weights-contract.ts';
@@ -179,6 +179,24 @@ for (const { name, skip } of localEngines) {
       expect(now.logprobs).not.toEqual(group[0]?.logprobs);
     });
 
+    test('a paused request goes on under new weights, each part with the bits of its own version', async () => {
+      await using opened = closing(await openLocal(name));
+      const { engine } = opened;
+      const prompt = range(30);
+      const group = await Promise.all([1n, 2n].map((seed) => ask(engine, prompt, { seed, maxTokens: 20 })));
+      const before = await caught(engine, prompt);
+      const old = await engine.score(Int32Array.from([...prompt, ...before.ids]));
+      expect(before.logprobs).toEqual([...old.subarray(prompt.length - 1)]);
+      await engine.train({ batch: batchOf(prompt, group), objective, optimizer });
+      await engine.publish();
+      await engine.resume();
+      const joined = [...prompt, ...before.ids];
+      const after = await ask(engine, joined, { maxTokens: 10 });
+      expect([before.versions.at(-1), ...new Set(after.versions)]).toEqual([0, 1]);
+      const scored = await engine.score(Int32Array.from([...joined, ...after.ids]));
+      expect(after.logprobs).toEqual([...scored.subarray(joined.length - 1)]);
+    });
+
     test('a batch beyond maxTrieTokens is split between its trees and makes the same step', async () => {
       await using whole = closing(await openLocal(name));
       await using split = closing(await openLocal(name, { maxTrieTokens: 60 }));
@@ -295,6 +313,26 @@ function batchOf(
     termANeg: Float32Array.from(terms, ({ advantage }) => Math.min(advantage, 0)),
     termCount: Float32Array.from(terms, () => 1),
   };
+}
+
+/** A stream whose first event was taken, whole again. */
+/** What a request has when the engine is paused under it. On a busy machine a tiny model may be done before. */
+async function caught(engine: LocalEngine, prompt: readonly number[]): Promise<Completion> {
+  for (;;) {
+    const running = engine.generate(requestOf(prompt, { maxTokens: 200 }))[Symbol.asyncIterator]();
+    const first = await running.next();
+    await engine.pause();
+    const got = await collect(resumedFrom(first, running));
+    if (got.end.reason === 'paused') return got;
+    await engine.resume();
+  }
+}
+
+async function* resumedFrom(
+  first: IteratorResult<GenerateEvent>,
+  rest: AsyncIterator<GenerateEvent>,
+): AsyncGenerator<GenerateEvent> {
+  for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
 }
 
 /** Two batches as one forest. */

@@ -58,6 +58,23 @@ describe.each([
     expect(tokenizer.decode(turns[1]!.prompt)).toContain('One, two; three<|im_end|>');
   });
 
+  it('is found across a pause for new weights, which the agent does not notice', async () => {
+    const sampler = new LetterSampler((turn) => said[turn] ?? 'More.');
+    // In the middle of ` three`: letters are tokens, and the sampler knows from the prompt where it was.
+    sampler.pauseAfter = 12;
+    rig = await startRig(sampler);
+    const session = await rig.proxy.sessions.open(rollout, sessionOptions);
+    const body = { model: 'seedling', messages: [{ role: 'user' as const, content: 'Count.' }], stop: ' three' };
+    const client = clientOf(session);
+    const reply = stream
+      ? await client.chat.completions.stream(body).finalMessage()
+      : (await client.chat.completions.create(body)).choices[0]!.message;
+    expect(reply.content).toBe('One, two;');
+    const [record] = rig.journal.index.turns(rollout);
+    expect(tokenizer.decode(record!.completion)).toBe('One, two; three');
+    expect([...new Set(record!.versions)]).toEqual([0, 1]);
+  });
+
   it('that never comes changes nothing', async () => {
     rig = await startRig(new LetterSampler((turn) => said[turn] ?? 'More.'));
     const session = await rig.proxy.sessions.open(rollout, sessionOptions);
