@@ -13,7 +13,7 @@ import { EspalierError, messageOf } from '../core/errors.ts';
 import type { PolicyVersion } from '../core/ids.ts';
 import { seedOf } from '../core/random.ts';
 import type { GenerateEvent, GenerateRequest } from './engine.ts';
-import type { Upstream } from './upstream.ts';
+import type { Drawing, Upstream } from './upstream.ts';
 
 export interface ReplicasOptions {
   /** Between two attempts to get a lost replica back; a second when not given. */
@@ -64,6 +64,10 @@ export class Replicas implements Upstream {
   /** Replicas that are asked until they are back. */
   get lostCount(): number {
     return this.#recovering.size;
+  }
+
+  problemOf(drawing: Drawing): string | null {
+    return this.#replicas.map((replica) => replica.problemOf(drawing)).find((problem) => problem !== null) ?? null;
   }
 
   async *generate(asked: GenerateRequest): AsyncGenerator<GenerateEvent, void, undefined> {

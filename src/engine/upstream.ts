@@ -11,7 +11,10 @@
  *    ended with `failed`. A request that the server refuses fails alone, and leaves it alive.
  */
 import type { PolicyVersion } from '../core/ids.ts';
-import type { Sampler } from './engine.ts';
+import type { Sampler, Sampling } from './engine.ts';
+
+/** How tokens are drawn, without what ends a completion. */
+export type Drawing = Pick<Sampling, 'temperature' | 'truncation'>;
 
 export interface Upstream extends Sampler {
   /** Its address, for messages. */
@@ -20,6 +23,8 @@ export interface Upstream extends Sampler {
   readonly version: PolicyVersion;
   /** False from a fault until `recover` succeeded. */
   readonly alive: boolean;
+  /** Why what is drawn so cannot be recorded at temperature 1, untruncated, as engine.ts has it; null: it can. */
+  problemOf(drawing: Drawing): string | null;
   /** Resolves when the server serves again, under `version`. Throws EspalierError('engine') while it does not. */
   recover(): Promise<void>;
   /** Ends every open request with `paused`; later ones wait for `resume`. */

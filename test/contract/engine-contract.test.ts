@@ -28,6 +28,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
+/** Each leaves the likeliest token alone. */
+const filters: readonly Truncation[] = [
+  { topK: 1, topP: 1, minP: 0 },
+  { topK: 0, topP: 1e-6, minP: 0 },
+  { topK: 0, topP: 1, minP: 1 },
+];
 const range = (length: number, from = 0) => Array.from({ length }, (_, i) => (i * 7 + from) % tinyShape.vocabSize);
 const kinds = kindsOf(() => model);
 
@@ -73,6 +79,15 @@ for (const { name, skip, open, tolerance } of kinds) {
       const [first, second] = await Promise.all([ask(engine, range(30)), ask(engine, range(30))]);
       expectSame(first, second, tolerance);
       expectSame(await ask(engine, range(30)), first, tolerance);
+    });
+
+    test('truncated sampling keeps to the kept tokens, and log-probabilities are those of all', async () => {
+      const greedy = await ask(engine, range(30), { temperature: 0 });
+      for (const truncation of filters) expectSame(await ask(engine, range(30), { truncation }), greedy, tolerance);
+      if (name === 'scripted') return;
+      expect((await ask(engine, range(30))).ids).not.toEqual(greedy.ids);
+      const bad = await ask(engine, range(4), { truncation: { topK: 0, topP: 0, minP: 0 } });
+      expect(bad.end).toMatchObject({ reason: 'failed', message: expect.stringContaining('topP is 0') });
     });
 
     test('an impossible request fails, and the next one is well', async () => {

@@ -42,7 +42,7 @@ export interface Kind {
 
 const built = existsSync(new URL('../../native/build/espalier.node', import.meta.url));
 const { vocabSize, contextLength } = tinyShape;
-const needs = { temperatures: [1, 0], newWeights: true };
+const needs = { drawings: [{ temperature: 1 }, { temperature: 0 }], newWeights: true };
 
 export function kindsOf(model: () => string): Kind[] {
   const kind = (name: string, open: () => Promise<WithWeights>): Kind => ({

@@ -16,17 +16,21 @@ const patience = 300_000;
 const key = 'fedcba9876543210fedcba9876543210';
 let folder = '';
 let server: FakeVllm;
+/** Its log-probabilities are those of what it draws from. */
+let processed: FakeVllm;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'espalier-upstream-'));
   const model = join(folder, 'model');
   await writeTinyModel(model);
   const tokenizer = await loadTokenizer(model);
-  server = new FakeVllm({ model, encode: (text) => [...tokenizer.encode(text)] });
-  await server.listen();
+  const encode = (text: string) => [...tokenizer.encode(text)];
+  server = new FakeVllm({ model, encode });
+  processed = new FakeVllm({ model, encode, logprobsMode: 'processed_logprobs' });
+  await Promise.all([server.listen(), processed.listen()]);
 }, patience);
 afterAll(async () => {
-  await server.crash();
+  await Promise.all([server.crash(), processed.crash()]);
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -73,6 +77,15 @@ it.each([
   [['--engine-kind', 'sglang'], /cannot be used as an engine/],
 ])('refuses %j in one line', { timeout: patience }, async (more, message) => {
   const { code, stderr } = await espalier(folder, 'serve', 'model', '--engine-url', server.url, ...more);
+  expect([code, stderr.trim().split('\n').length]).toEqual([1, 1]);
+  expect(stderr).toMatch(message);
+});
+
+it.each([
+  [['--top-p', '0.9'], /of the tokens that top-k, top-p and min-p leave/],
+  [['--sampling', 'request'], /of temperature 2 and not of 1/],
+])('refuses %j on a server that cannot record it', { timeout: patience }, async (more, message) => {
+  const { code, stderr } = await espalier(folder, 'serve', 'model', '--engine-url', processed.url, ...more);
   expect([code, stderr.trim().split('\n').length]).toEqual([1, 1]);
   expect(stderr).toMatch(message);
 });

@@ -13,7 +13,7 @@ import { policyVersion } from '../../src/core/ids.ts';
 import type { GenerateRequest } from '../../src/engine/engine.ts';
 import { type EmbeddedEngine, openEmbedded } from '../../src/engine/engines/embedded.ts';
 import { Answer, type Call, FakeServer } from './fake-server.ts';
-import { tokenized } from './fake-vllm.ts';
+import { tokenized, truncationIn } from './fake-vllm.ts';
 import { unhurriedNative } from './unhurried-native.ts';
 
 export interface FakeSglangOptions {
@@ -169,11 +169,14 @@ export class FakeSglang extends FakeServer {
     if (ids.length + maxTokens > contextLength) {
       throw refusal(`Requested token count exceeds the model's maximum context length of ${contextLength} tokens.`);
     }
+    const truncation = truncationIn(parameters);
+    if (truncation === null) throw refusal('top_k, top_p and min_p are not all given: the server would choose them.');
     const stopIds = parameters['ignore_eos'] === true ? [] : (parameters['stop_token_ids'] as readonly number[]);
     return {
       ids,
       sampling: {
         temperature: Number(parameters['temperature']),
+        truncation,
         maxTokens: Math.min(maxTokens, contextLength - 2 - ids.length),
         stopIds,
       },

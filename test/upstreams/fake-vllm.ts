@@ -9,6 +9,7 @@
 import { existsSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { policyVersion } from '../../src/core/ids.ts';
+import type { Truncation } from '../../src/core/truncation.ts';
 import type { GenerateRequest } from '../../src/engine/engine.ts';
 import { type EmbeddedEngine, openEmbedded } from '../../src/engine/engines/embedded.ts';
 import { Answer, type Call, FakeServer } from './fake-server.ts';
@@ -114,7 +115,7 @@ export class FakeVllm extends FakeServer {
       if (event.type !== 'tokens') continue;
       const greedy = { ...request, sampling: { ...request.sampling, temperature: 0 } };
       const { greatest } = await this.#greatest(greedy);
-      const logprobs = this.#logprobs(event.ids, event.logprobs, Number(body['temperature']), greatest);
+      const logprobs = this.#logprobs(body, event.ids, event.logprobs, greatest);
       choices.push({ index: 0, text: text(event.ids), logprobs, finish_reason: 'length', token_ids: [...event.ids] });
     }
     return { ...this.#head(), choices, usage: {} };
@@ -137,7 +138,7 @@ export class FakeVllm extends FakeServer {
         const { ids, logprobs } = event;
         const prompt_token_ids = count === 0 ? [...request.ids] : null;
         count += ids.length;
-        yield this.#chunk(head, ids, this.#logprobs(ids, logprobs, Number(body['temperature'])), prompt_token_ids);
+        yield this.#chunk(head, ids, this.#logprobs(body, ids, logprobs), prompt_token_ids);
       } else if (event.reason === 'failed') {
         yield { error: { message: event.message, type: 'InternalServerError', param: null, code: 500 } };
       } else if (event.reason !== 'paused') yield this.#chunk(head, noIds, null, null, event.reason);
@@ -156,12 +157,16 @@ export class FakeVllm extends FakeServer {
     return { ...head, choices: [{ ...choice, prompt_token_ids, token_ids: [...ids] }] };
   }
 
-  #logprobs(ids: Int32Array, logprobs: Float32Array, temperature: number, greatest?: readonly [number, number]) {
-    const divisor = this.#options.logprobsMode === 'processed_logprobs' && temperature > 0 ? temperature : 1;
-    const token_logprobs = [...logprobs].map((logprob) => logprob / divisor);
+  #logprobs(body: Call['body'], ids: Int32Array, logprobs: Float32Array, greatest?: readonly [number, number]) {
+    const temperature = Number(body['temperature']);
+    const isProcessed = this.#options.logprobsMode === 'processed_logprobs' && temperature > 0;
+    // Of filters, as far as one token is left.
+    const reported = (logprob: number): number =>
+      !isProcessed ? logprob : body['top_k'] === 1 ? 0 : logprob / temperature;
+    const token_logprobs = [...logprobs].map(reported);
     const top_logprobs = token_logprobs.map((logprob, i) => ({
       [String(ids[i])]: logprob,
-      ...(greatest !== undefined && { [String(greatest[0])]: greatest[1] / divisor }),
+      ...(greatest !== undefined && { [String(greatest[0])]: reported(greatest[1]) }),
     }));
     return { text_offset: [...ids].map((_, i) => i), token_logprobs, tokens: [...ids].map(String), top_logprobs };
   }
@@ -180,13 +185,19 @@ export class FakeVllm extends FakeServer {
       const asked = `${prompt.length} input tokens and ${Number(max_tokens)} output tokens`;
       throw refusal(400, `This model's maximum context length is ${contextLength} tokens. You requested ${asked}.`);
     }
-    const neutral = { top_p: 1, top_k: -1, min_p: 0, presence_penalty: 0, frequency_penalty: 0, repetition_penalty: 1 };
+    const neutral = { presence_penalty: 0, frequency_penalty: 0, repetition_penalty: 1 };
     for (const [name, value] of Object.entries({ ...neutral, ignore_eos: true, return_token_ids: true })) {
       if (body[name] !== value) throw refusal(400, `${name} is ${String(body[name])}: the server's default would act`);
     }
+    const truncation = truncationIn(body);
+    if (truncation === null)
+      throw refusal(400, "top_k, top_p and min_p are not all given: the server's default would act");
     return {
       ids: Int32Array.from(prompt),
-      sampling: { temperature: Number(temperature), maxTokens: Number(max_tokens), stopIds: stop_token_ids ?? [] },
+      sampling: {
+        ...{ temperature: Number(temperature), truncation },
+        ...{ maxTokens: Number(max_tokens), stopIds: stop_token_ids ?? [] },
+      },
       seed: BigInt(seed as number),
     };
   }
@@ -211,6 +222,13 @@ const noIds = new Int32Array(0);
 const text = (ids: Int32Array): string => [...ids].map((id) => `<${id}>`).join('');
 const refusal = (code: number, message: string, type = 'BadRequestError'): Answer =>
   new Answer(code, { error: { message, type, param: null, code } });
+
+/** Null where one of them is left to the server. */
+export function truncationIn(body: Readonly<Record<string, unknown>>): Truncation | null {
+  const { top_k: topK, top_p: topP, min_p: minP } = body;
+  if (typeof topK !== 'number' || typeof topP !== 'number' || typeof minP !== 'number') return null;
+  return { topK: Math.max(topK, 0), topP, minP };
+}
 
 /** A tokenizer of letters. */
 export const letterIds = (prompt: string): number[] =>

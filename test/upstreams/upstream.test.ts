@@ -211,16 +211,27 @@ describe('at the start', () => {
     ['sglang', () => sglang(), /SGLANG_RETURN_ORIGINAL_LOGPROB=1/],
   ] as const)('%s: log-probabilities of another temperature than 1 are refused', async ([, start, wayOut]) => {
     const server = await start();
-    await refused(engineAt(server, { needs: { temperatures: [0.7] } }), wayOut);
-    const engine = await engineAt(server, { needs: { temperatures: [1, 0] } });
+    await refused(engineAt(server, { needs: { drawings: [{ temperature: 0.7 }] } }), wayOut);
+    const engine = await engineAt(server, { needs: { drawings: [{ temperature: 1 }, { temperature: 0 }] } });
     expect((await ask(engine, range(9), { temperature: 0.7 })).end).toMatchObject({ message: wayOut });
+  });
+
+  test('log-probabilities of the tokens that filters leave are refused', async () => {
+    const server = await vllm({ logprobsMode: 'processed_logprobs' });
+    const drawing = { temperature: 1, truncation: { topK: 0, topP: 0.9, minP: 0 } };
+    await refused(engineAt(server, { needs: { drawings: [drawing] } }), /top-p and min-p leave/);
+    const engine = await engineAt(server, { needs: { drawings: [{ ...drawing, temperature: 0 }] } });
+    expect((await ask(engine, range(9), drawing)).end).toMatchObject({
+      message: expect.stringMatching(/raw_logprobs/),
+    });
+    expect((await ask(engine, range(9), { ...drawing, temperature: 0 })).end.reason).toBe('length');
   });
 
   test.for([
     ['vllm', () => vllm()],
     ['sglang', () => sglang({ originalLogprobs: true })],
   ] as const)('%s: plain log-probabilities serve every temperature', async ([, start]) => {
-    const engine = await engineAt(await start(), { needs: { temperatures: [0.7] } });
+    const engine = await engineAt(await start(), { needs: { drawings: [{ temperature: 0.7 }] } });
     const { ids, logprobs } = await ask(engine, range(9), { temperature: 0.7 });
     const scored = await scoreIds(model, Int32Array.from([...range(9), ...ids]));
     expect(logprobs).toEqual([...scored.subarray(8)]);

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import type { GenerateRequest } from '../engine.ts';
-import { type Piece, probeMs, type UpstreamProtocol } from './upstream/protocol.ts';
+import { filtersOf, type Piece, probeMs, type UpstreamProtocol } from './upstream/protocol.ts';
 import { ServerFault, ServerRefusal } from './upstream/server.ts';
 
 /** Log-probability, id, text. */
@@ -57,8 +57,8 @@ export const sglang: UpstreamProtocol = {
     };
   },
 
-  async greatestLogprob(server, _model, temperature) {
-    const sampling = { temperature, maxTokens: 1, stopIds: [] };
+  async greatestLogprob(server, _model, drawing) {
+    const sampling = { ...drawing, maxTokens: 1, stopIds: [] };
     const body = { ...generateBody({ ids: Int32Array.of(0), sampling, seed: 0n }), top_logprobs_num: 1 };
     const { meta_info } = parsed(answer, await server.call('POST', '/generate', body, probeMs));
     const greatest = meta_info.output_top_logprobs?.[0]?.[0]?.[0];
@@ -94,9 +94,7 @@ function generateBody({ ids, sampling, seed }: GenerateRequest): Readonly<Record
     sampling_params: {
       max_new_tokens: sampling.maxTokens,
       temperature: sampling.temperature,
-      top_p: 1,
-      top_k: -1,
-      min_p: 0,
+      ...filtersOf(sampling),
       presence_penalty: 0,
       frequency_penalty: 0,
       repetition_penalty: 1,

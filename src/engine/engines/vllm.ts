@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { seedOf } from '../../core/random.ts';
 import type { GenerateRequest } from '../engine.ts';
-import { type Piece, probeMs, type UpstreamProtocol } from './upstream/protocol.ts';
+import { filtersOf, type Piece, probeMs, type UpstreamProtocol } from './upstream/protocol.ts';
 import { ServerFault, ServerRefusal, type UpstreamServer } from './upstream/server.ts';
 
 const ids = z.array(z.number().int().nonnegative());
@@ -43,8 +43,8 @@ export const vllm: UpstreamProtocol = {
     return { ids: read.token_ids, logprobs: read.logprobs?.token_logprobs ?? [], end, weights: null };
   },
 
-  async greatestLogprob(server, model, temperature) {
-    const sampling = { temperature, maxTokens: 1, stopIds: [] };
+  async greatestLogprob(server, model, drawing) {
+    const sampling = { ...drawing, maxTokens: 1, stopIds: [] };
     const body = { ...completionBody({ ids: Int32Array.of(0), sampling, seed: 0n }, model), logprobs: 1 };
     const [read] = parsed(answer, await server.call('POST', '/v1/completions', body, probeMs)).choices;
     const greatest = Math.max(...Object.values(read?.logprobs?.top_logprobs[0] ?? {}));
@@ -87,9 +87,7 @@ function completionBody({ ids, sampling, seed }: GenerateRequest, model: string)
     prompt: [...ids],
     max_tokens: sampling.maxTokens,
     temperature: sampling.temperature,
-    top_p: 1,
-    top_k: -1,
-    min_p: 0,
+    ...filtersOf(sampling),
     presence_penalty: 0,
     frequency_penalty: 0,
     repetition_penalty: 1,

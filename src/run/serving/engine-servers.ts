@@ -2,6 +2,8 @@
 import { EspalierError } from '../../core/errors.ts';
 import { openUpstream, type UpstreamKind } from '../../engine/engines/upstream.ts';
 import { Replicas } from '../../engine/replicas.ts';
+import type { Drawing } from '../../engine/upstream.ts';
+import type { SamplingRule } from '../../proxy/turn-sampling.ts';
 import type { Renderer } from '../../tokens/renderer.ts';
 
 export interface EngineServers {
@@ -19,7 +21,7 @@ const sentence = 'def total(a, b):\n    return a + 17 * b  # naïve, 学习 🙂
 export async function openEngineServers(
   { urls, kind, key }: EngineServers,
   renderer: Renderer,
-  temperature: number,
+  drawings: readonly Drawing[],
   tell: (line: string) => void,
 ): Promise<Replicas> {
   const repeated = urls.find((url, i) => urls.indexOf(url) !== i);
@@ -28,7 +30,7 @@ export async function openEngineServers(
   const encoded = { text: sentence, ids: [...tokenizer.encode(sentence)] };
   const opening = urls.map((url) =>
     openUpstream({
-      ...{ url, key, vocabSize: tokenizer.vocabSize, needs: { temperatures: [temperature], encoded } },
+      ...{ url, key, vocabSize: tokenizer.vocabSize, needs: { drawings, encoded } },
       ...(kind !== null && { kind }),
     }),
   );
@@ -40,4 +42,10 @@ export async function openEngineServers(
     }
     throw thrown;
   }
+}
+
+/** Every way in which tokens may be drawn: where requests choose, the one that most servers fail at stands for all. */
+export function drawingsOf({ temperature, truncation, samplingBy }: Required<SamplingRule>): Drawing[] {
+  const chosen = { temperature: 2, truncation: { topK: 1, topP: 0.5, minP: 0.5 } };
+  return [{ temperature, truncation }, ...(samplingBy === 'request' ? [chosen] : [])];
 }

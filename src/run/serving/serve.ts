@@ -28,7 +28,7 @@ import { onInterrupt } from '../interrupt.ts';
 import { policyName } from '../options.ts';
 import { type AccessOptions, readyLine, serverAccess } from './access.ts';
 import { defaultSession, nextDefaultRollout } from './default-session.ts';
-import { type EngineServers, openEngineServers } from './engine-servers.ts';
+import { drawingsOf, type EngineServers, openEngineServers } from './engine-servers.ts';
 import { claimFolder, findServingFolder, latestCheckpoint } from './folder.ts';
 import { type LearnOptions, OnlineLearner } from './online-learner.ts';
 import { revivingSampler } from './reviving-sampler.ts';
@@ -74,11 +74,12 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
   const model = modelFolder(options.model);
   await using parts = new AsyncDisposableStack();
   const renderer = await loadRenderer(model);
-  const { engineServers, temperature, threads } = options;
+  const { engineServers, threads } = options;
+  const drawings = drawingsOf(options);
   const servers =
     engineServers === null
       ? null
-      : parts.adopt(await openEngineServers(engineServers, renderer, temperature, output.tell), (it) => it.close());
+      : parts.adopt(await openEngineServers(engineServers, renderer, drawings, output.tell), (it) => it.close());
   const own =
     servers !== null
       ? null
@@ -121,6 +122,12 @@ export async function serve(options: ServeOptions, output: ServeOutput): Promise
         throw invalid('samplingBy', learnsAtOne(`samplingBy ${samplingBy}`).message, 'unsupported_value');
       }
       const settings = sampling(rollout);
+      const drawn = { ...settings, temperature: temperature ?? settings.temperature };
+      const wished = drawingsOf({ ...drawn, samplingBy: samplingBy ?? settings.samplingBy });
+      const problem = wished.map((drawing) => servers?.problemOf(drawing) ?? null).find((found) => found !== null);
+      if (problem !== undefined) {
+        throw invalid(temperature === null ? 'samplingBy' : 'temperature', problem, 'unsupported_value');
+      }
       const narrowed = own.length > 0 ? narrow(models, own) : null;
       return (proxy as ProxyServer).sessions.open(rollout, {
         ...settings,

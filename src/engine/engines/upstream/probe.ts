@@ -5,6 +5,8 @@
  */
 import { z } from 'zod';
 import { EspalierError, messageOf } from '../../../core/errors.ts';
+import { noTruncation, truncates } from '../../../core/truncation.ts';
+import type { Drawing } from '../../upstream.ts';
 import type { ServerWeights, UpstreamKind, UpstreamProtocol } from './protocol.ts';
 import { ServerRefusal, type UpstreamServer } from './server.ts';
 
@@ -13,13 +15,13 @@ export interface ProbedServer {
   readonly model: string;
   readonly contextLength: number;
   readonly weights: ServerWeights;
-  /** Why log-probabilities at temperature 1 cannot be had when sampling at this one; null: they can. */
-  problemAt(temperature: number): string | null;
+  /** Why log-probabilities at temperature 1, untruncated, cannot be had of what is drawn so; null: they can. */
+  problemOf(drawing: Drawing): string | null;
 }
 
 export interface Needs {
-  /** Every temperature that will be sampled at. */
-  readonly temperatures?: readonly number[];
+  /** Every way in which tokens will be drawn. */
+  readonly drawings?: readonly Drawing[];
   readonly newWeights?: boolean;
   /** Text and the ids that it must have: a server of another model is refused. */
   readonly encoded?: { readonly text: string; readonly ids: readonly number[] };
@@ -51,30 +53,41 @@ export async function probe(server: UpstreamServer, protocol: UpstreamProtocol, 
   try {
     const weights = await protocol.weights(server);
     if (needs.newWeights === true && !weights.replaceable) throw unfit('takes no new weights', wayOut.replaceable);
-    const plain = await reportsPlainLogprobs(server, protocol, model);
-    const problemAt = (temperature: number): string | null =>
-      plain || temperature === 1 || temperature === 0
-        ? null
-        : `${server.url} reports log-probabilities of temperature ${temperature} and not of 1: ${wayOut.plainLogprobs}`;
-    for (const problem of (needs.temperatures ?? []).map(problemAt)) {
+    const plain = await plainLogprobs(server, protocol, model);
+    const problemOf = ({ temperature, truncation = noTruncation }: Drawing): string | null => {
+      if (temperature === 0) return null;
+      const of =
+        temperature !== 1 && !plain.whenHotter
+          ? `temperature ${temperature} and not of 1`
+          : truncates(truncation) && !plain.whenTruncated
+            ? 'the tokens that top-k, top-p and min-p leave and not of all'
+            : null;
+      return of === null ? null : `${server.url} reports log-probabilities of ${of}: ${wayOut.plainLogprobs}`;
+    };
+    for (const problem of (needs.drawings ?? []).map(problemOf)) {
       if (problem !== null) throw new EspalierError('config', problem);
     }
     if (needs.encoded !== undefined) await checkTokenizer(server, model, needs.encoded);
-    return { model, contextLength, weights, problemAt };
+    return { model, contextLength, weights, problemOf };
   } catch (cause) {
     if (cause instanceof EspalierError) throw cause;
     throw unfit('cannot be used as an engine', messageOf(cause));
   }
 }
 
-/** Sampling hotter must not change what is reported for the likeliest token. */
-async function reportsPlainLogprobs(server: UpstreamServer, protocol: UpstreamProtocol, model: string) {
-  const at1 = await protocol.greatestLogprob(server, model, 1);
+/** Sampling hotter, or from fewer tokens, must not change what is reported for the likeliest token. */
+async function plainLogprobs(server: UpstreamServer, protocol: UpstreamProtocol, model: string) {
+  const at1 = await protocol.greatestLogprob(server, model, { temperature: 1 });
   if (at1 > noise) {
     const problem = `${server.url} reports logits where log-probabilities should be: ${protocol.wayOut.plainLogprobs}`;
     throw new EspalierError('config', problem);
   }
-  return Math.abs(at1 - (await protocol.greatestLogprob(server, model, 2))) < noise;
+  const movesAt = async (drawing: Drawing): Promise<boolean> =>
+    Math.abs(at1 - (await protocol.greatestLogprob(server, model, drawing))) >= noise;
+  return {
+    whenHotter: !(await movesAt({ temperature: 2 })),
+    whenTruncated: !(await movesAt({ temperature: 1, truncation: { topK: 1, topP: 0.5, minP: 0.5 } })),
+  };
 }
 
 async function checkTokenizer(server: UpstreamServer, model: string, { text, ids }: NonNullable<Needs['encoded']>) {

@@ -3,13 +3,21 @@
  *
  * Invariant: a protocol says how something is asked and read; when, and what a failure means, is upstream-engine.ts's.
  */
+import { noTruncation } from '../../../core/truncation.ts';
 import type { GenerateRequest } from '../../engine.ts';
+import type { Drawing } from '../../upstream.ts';
 import type { UpstreamServer } from './server.ts';
 
 /** What a server may take to sample a first token: one that is paused never does. */
 export const probeMs = 120_000;
 
 export type UpstreamKind = 'vllm' | 'sglang';
+
+/** Top-k, top-p and min-p in the words of both servers; they say nothing of what is greedy. */
+export function filtersOf({ temperature, truncation = noTruncation }: Drawing) {
+  const { topK, topP, minP } = temperature === 0 ? noTruncation : truncation;
+  return { top_p: topP, top_k: topK === 0 ? -1 : topK, min_p: minP };
+}
 
 /** What one event of a stream adds. */
 export interface Piece {
@@ -39,9 +47,9 @@ export interface UpstreamProtocol {
   reader(): (event: unknown) => Piece;
   /**
    * Samples one token and gives the greatest log-probability that is reported for its place: what shows whether a server
-   * reports log-probabilities of the temperature that it samples at. Throws ServerFault when there are none, or no ids.
+   * reports log-probabilities of what it draws from. Throws ServerFault when there are none, or no ids.
    */
-  greatestLogprob(server: UpstreamServer, model: string, temperature: number): Promise<number>;
+  greatestLogprob(server: UpstreamServer, model: string, drawing: Drawing): Promise<number>;
   weights(server: UpstreamServer): Promise<ServerWeights>;
   pause(server: UpstreamServer): Promise<void>;
   resume(server: UpstreamServer): Promise<void>;

@@ -12,8 +12,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EspalierError, messageOf } from '../../../core/errors.ts';
 import { type PolicyVersion, policyVersion } from '../../../core/ids.ts';
+import { noTruncation, problemOfTruncation } from '../../../core/truncation.ts';
 import type { GenerateEvent, GenerateRequest } from '../../engine.ts';
-import type { Upstream } from '../../upstream.ts';
+import type { Drawing, Upstream } from '../../upstream.ts';
 import { Gate } from './gate.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { ProbedServer } from './probe.ts';
@@ -77,6 +78,10 @@ export class UpstreamEngine implements Upstream {
 
   get alive(): boolean {
     return this.#fault === null;
+  }
+
+  problemOf(drawing: Drawing): string | null {
+    return this.#probed.problemOf(drawing);
   }
 
   async *generate(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, undefined> {
@@ -216,7 +221,7 @@ export class UpstreamEngine implements Upstream {
       return `maxTokens is ${sampling.maxTokens}; it must be a whole number from 1`;
     }
     if (!(sampling.temperature >= 0)) return `temperature is ${sampling.temperature}; it must be 0 or more`;
-    return this.#probed.problemAt(sampling.temperature);
+    return problemOfTruncation(sampling.truncation ?? noTruncation) ?? this.#probed.problemOf(sampling);
   }
 }
 
