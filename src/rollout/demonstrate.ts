@@ -13,6 +13,7 @@ import type { Task } from '../core/task.ts';
 import { runTool, systemPrompt } from '../harness/tools.ts';
 import type { Sandbox, SandboxLimits, SandboxProvider } from '../sandbox/sandbox.ts';
 import { nextTurn, truthOf } from '../tasks/seedlings/expert.ts';
+import { type Habits, imperfect } from '../tasks/seedlings/habits.ts';
 
 export interface Demonstration {
   readonly messages: readonly Message[];
@@ -25,6 +26,8 @@ export interface Demonstration {
 export interface DemonstrationLimits {
   readonly maxTurns: number;
   readonly sandbox: SandboxLimits;
+  /** The expert's; `imperfect` if not given. */
+  readonly habits?: Habits;
 }
 
 /** Demonstrates one seedling. Rejects with EspalierError: `task` when it is no seedling, `sandbox` when that fails. */
@@ -43,7 +46,7 @@ export async function demonstrate(
   const sandbox = await sandboxes.start(task.files, limits.sandbox);
   try {
     for (let turn = 0; turn < limits.maxTurns; turn++) {
-      const message = nextTurn(truth, messages, random);
+      const message = nextTurn(truth, messages, random, limits.habits ?? imperfect);
       const answers = await Promise.all(message.toolCalls.map((call) => runTool(sandbox, call.name, call.arguments)));
       if (answers.some(({ error }) => error)) errorTurns.add(messages.length);
       messages.push(message);

@@ -17,6 +17,7 @@ import { demonstrationOf } from '../../learn/stages/sft.ts';
 import { demonstrate } from '../../rollout/demonstrate.ts';
 import type { SandboxProvider } from '../../sandbox/sandbox.ts';
 import { wasmLimits, wasmSandboxes } from '../../sandbox/sandboxes/wasm.ts';
+import { experts } from '../../tasks/seedlings/habits.ts';
 import { trainBpe } from '../../tokens/bpe-trainer.ts';
 import { ChatTemplate } from '../../tokens/chat-template.ts';
 import { loadRenderer, writeTokenizer } from '../../tokens/load.ts';
@@ -26,7 +27,7 @@ import { type EvaluationResult, evaluateModel } from '../evaluate-model.ts';
 import { tasksetOf } from '../tasksets.ts';
 import { chatTemplate, endToken, fixedStretches, padToken, specialTokens } from './format.ts';
 import { modelReadme } from './model-readme.ts';
-import { type Recipe, resolveRecipe } from './recipe.ts';
+import { type Cycle, type Recipe, resolveRecipe } from './recipe.ts';
 import { type Draw, supervise } from './supervise.ts';
 
 export interface MakeOptions {
@@ -99,7 +100,12 @@ async function makeTokenizer(
   const template = new ChatTemplate(chatTemplate, { bos_token: null, eos_token: endToken });
   const corpus: string[] = [];
   for (let index = 0; index < recipe.corpus; index++) {
-    const { messages } = await conversation(index, `${seed} corpus`, sandboxes);
+    const { messages } = await conversation(
+      { tasks: 'train', expert: 'imperfect' },
+      index,
+      `${seed} corpus`,
+      sandboxes,
+    );
     corpus.push(template.render(messages, builtinTools, false));
   }
   const trained = trainBpe(corpus, {
@@ -128,18 +134,23 @@ async function vocabularySize(files: ReadonlyMap<string, Uint8Array>): Promise<n
   return Math.max(...Object.values(json.model.vocab), ...json.added_tokens.map(({ id }) => id)) + 1;
 }
 
-function conversation(index: number, seed: string | number, sandboxes: SandboxProvider) {
-  const task = tasksetOf('seedlings/train').task(index);
+function conversation(
+  { tasks, expert }: Pick<Cycle, 'tasks' | 'expert'>,
+  index: number,
+  seed: string | number,
+  sandboxes: SandboxProvider,
+) {
+  const task = tasksetOf(`seedlings/${tasks}`).task(index);
   const random = new Random(seedOf('expert', seed, index));
-  return demonstrate(task, random, sandboxes, { maxTurns, sandbox: wasmLimits });
+  return demonstrate(task, random, sandboxes, { maxTurns, sandbox: wasmLimits, habits: experts[expert] });
 }
 
 /** Demonstrations in token ids, with their loss weights. */
 function drawer(renderer: Renderer, sandboxes: SandboxProvider, seed: number, contextWeight: number): Draw {
-  return async (index, { unsolvedWeight }) => {
-    const { messages, errorTurns, solved } = await conversation(index, seed, sandboxes);
+  return async (index, cycle) => {
+    const { messages, errorTurns, solved } = await conversation(cycle, index, seed, sandboxes);
     const spans = renderedSpans(messages, errorTurns, renderer, builtinTools);
-    return demonstrationOf(spans, contextWeight, solved ? 1 : unsolvedWeight);
+    return demonstrationOf(spans, contextWeight, solved ? 1 : cycle.unsolvedWeight);
   };
 }
 

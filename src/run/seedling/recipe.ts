@@ -24,21 +24,27 @@ const schema = z.strictObject({
     .array(
       z.strictObject({
         steps: positive,
+        /** In `practice` every file is wrong. */
+        tasks: z.enum(['train', 'practice']).default('train'),
+        expert: z.enum(['imperfect', 'careful']).default('imperfect'),
+        decayShare: z.number().min(0).max(1).default(0.5),
         /** Weight of the assistant's tokens in a demonstration that did not solve its task. */
         unsolvedWeight: z.number().min(0).max(1).default(1),
       }),
     )
-    .default([{ steps: 9500, unsolvedWeight: 0.3 }]),
+    .prefault([
+      { tasks: 'practice', expert: 'careful', steps: 3600, decayShare: 0.2 },
+      { tasks: 'train', expert: 'imperfect', steps: 3000, unsolvedWeight: 0.3 },
+    ]),
   /** Demonstrations a step. Every one is new. */
   perStep: positive.default(16),
   contextWeight: z.number().min(0).default(0.2),
   learningRate: z.number().positive().default(3e-3),
   muonLearningRate: z.number().positive().default(0.02),
   warmupSteps: positive.default(50),
-  decayShare: z.number().min(0).max(1).default(0.5),
   threads: positive.default(2),
   /** Steps between held-out looks, 0 is none, and their tasks of each set. */
-  lookEvery: z.number().int().min(0).default(3000),
+  lookEvery: z.number().int().min(0).default(1800),
   lookTasks: positive.default(75),
   /** Tasks of each set in the last evaluation. */
   evaluationTasks: positive.default(300),

@@ -30,7 +30,7 @@ export async function supervise(
     schedule: {
       kind: 'warm-up-stable-decay',
       warmupSteps: recipe.warmupSteps,
-      decayShare: recipe.decayShare,
+      decayShare: cycle.decayShare,
     } as const,
   };
   const batchOf = async (step: number) => {

@@ -83,9 +83,13 @@ function expand(form: Form): Form[] {
 }
 
 function settle(text: string, label: string, option: number): string {
-  return text.replace(new RegExp(choice, 'g'), (whole, name: string | undefined, options: string) =>
-    (name ?? 'a') === label ? (options.split('~')[option] as string) : whole,
-  );
+  return text.replace(new RegExp(choice, 'g'), (whole, name: string | undefined, options: string) => {
+    if ((name ?? 'a') !== label) return whole;
+    const chosen = options.split('~')[option];
+    if (chosen === undefined)
+      throw new RangeError(`${whole} has no choice ${option}: as many in code as in specification`);
+    return chosen;
+  });
 }
 
 /** The whole number constant `key`. */

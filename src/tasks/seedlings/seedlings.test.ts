@@ -4,6 +4,7 @@ import type { FileTree, Task } from '../../core/task.ts';
 import type { SuiteRun } from '../../sandbox/sandbox.ts';
 import { wasmLimits, wasmSandboxes } from '../../sandbox/sandboxes/wasm.ts';
 import { partsOf } from './compose.ts';
+import { fragment } from './fragment.ts';
 import { fragments, novelFragments } from './fragments.ts';
 import {
   fixedSize,
@@ -169,15 +170,14 @@ describe('what is held out', () => {
       expect(functionNames(seedling).every(([verb, noun]) => isHeldOutName(verb, noun))).toBe(true);
       expect(isHeldOutComposition(seedling.root)).toBe(true);
     }
-    for (const { task, bug } of some('transfer', fixedSize)) {
+    for (const { task, root, bug } of some('transfer', fixedSize)) {
       const fragment = fragments.find(({ name }) => name === task.origin.fragment) as (typeof fragments)[number];
       expect(heldOutOperators(fragment)).toContain(task.origin.operator);
-      for (const { part, code } of bug.sites) {
+      for (const { part, code } of bug.sites.slice(1)) {
         const operator = mutantsOfCode(part.form.code).find((mutant) => mutant.code === code)?.operator;
-        if (operator && bug.sites[0]?.part !== part && bug.operator !== 'argument-order') {
-          expect(heldOutOperators(part.fragment)).toContain(operator);
-        }
+        if (operator) expect(trainOperators(part.fragment)).toContain(operator);
       }
+      expect(isHeldOutComposition(root)).toBe(false);
     }
     for (const { task } of some('novel', 60)) expect(novelFragments).toContain(task.origin.fragment);
   });
@@ -207,7 +207,28 @@ describe('what is held out', () => {
   });
 });
 
+describe('practice', () => {
+  it('is training with every file wrong', () => {
+    for (const { task, root, bug } of some('practice', 100)) {
+      expect(Object.keys(task.solution).sort(), task.id).toEqual([...task.allowedPaths].sort());
+      expect(bug.sites).toHaveLength(partsOf(root).length);
+      expect(isHeldOutComposition(root)).toBe(false);
+      for (const { part, code } of bug.sites) {
+        const operator = mutantsOfCode(part.form.code).find((mutant) => mutant.code === code)?.operator;
+        if (operator) expect(heldOutOperators(part.fragment).has(operator), task.id).toBe(false);
+      }
+    }
+  });
+});
+
 describe('the generator', () => {
+  it('refuses a fragment whose choices in code and in specification do not pair', () => {
+    const parts = { takes: ['num'], gives: 'num', code: 'exports.$f = ($num) => $num «+~-~*» 2;' } as const;
+    expect(() => fragment('odd', { ...parts, says: '$num «plus~minus» 2' })).toThrow(
+      '«plus~minus» has no choice 2: as many in code as in specification',
+    );
+  });
+
   it('makes two-file bugs a tenth or more of the tasks', () => {
     for (const set of ['train', 'unseen', 'transfer'] as const) {
       const twofold = some(set, fixedSize).filter(({ task }) => task.origin.fileCount > 1).length;
@@ -224,10 +245,11 @@ describe('the generator', () => {
     expect([...seedlingSets].reverse().map(digest).reverse()).toEqual(first);
     expect(first).toMatchInlineSnapshot(`
       [
-        "f92b65d70c0f951f",
-        "b086f9b5db076cae",
-        "094c5ae23094550c",
-        "6e23175a6b19a42e",
+        "efdaa1cc0a42fc0e",
+        "00fc4717b987800b",
+        "58b207a1ba18d771",
+        "dcd1275cd72bf7e7",
+        "69566aaa5a501ec4",
       ]
     `);
   });

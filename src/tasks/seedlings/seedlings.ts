@@ -3,6 +3,7 @@
  *
  * Sets
  * - `train`, endless: fragments, operators, compositions, names and constants that are not held out.
+ * - `practice`, endless: as `train`, but every file is wrong: for demonstrations.
  * - `unseen`, 300: as `train`, but with names, constants and a pair of fragments that training never has.
  * - `transfer`, 300: pairs (fragment, operator) that training never has, with names that it never has.
  * - `novel`, 300: fragments that training never has, with names that it never has.
@@ -24,23 +25,26 @@ import {
   isHeldOutComposition,
   isHeldOutConstants,
   isHeldOutMeeting,
+  isTwofold,
   type Operator,
   operatorsOf,
   trainFragments,
   trainOperators,
-  twofoldOperators,
 } from './split.ts';
 
-export const seedlingSets = ['train', 'unseen', 'transfer', 'novel'] as const;
+export const seedlingSets = ['train', 'practice', 'unseen', 'transfer', 'novel'] as const;
 export type SeedlingSet = (typeof seedlingSets)[number];
+
+const isEndless = (set: SeedlingSet): boolean => set === 'train' || set === 'practice';
 
 /** Tasks of each fixed set. */
 export const fixedSize = 300;
 
-/** Share of repositories with 2, 3, 4 and 5 source files. */
-const sizeShares = [0.72, 0.2, 0.05, 0.03];
+/** Share of repositories with 2, 3, 4 and 5 source files. Practice meets many compositions, lest few are known by heart. */
+const sizeShares = [0.78, 0.15, 0.04, 0.03];
+const practiceSizeShares = [0.35, 0.4, 0.2, 0.05];
 /** Share of tasks with two unrelated bugs, beside those whose operator changes two files. */
-const twoBugShare = 0.13;
+const twoBugShare = 0.15;
 
 /** A task with what its generator knows: for the scripted expert and for tests, never for an agent. */
 export interface Seedling {
@@ -55,7 +59,7 @@ export function seedlings(spec: string): Taskset {
   const set = parseSet(spec);
   return {
     name: `seedlings/${set}`,
-    size: set === 'train' ? null : fixedSize,
+    size: isEndless(set) ? null : fixedSize,
     task: (index) => growSeedling(set, index).task,
   };
 }
@@ -91,11 +95,11 @@ interface Aim {
 }
 
 export function growSeedling(set: SeedlingSet, index: number): Seedling {
-  const isOutside = !Number.isSafeInteger(index) || index < 0 || (set !== 'train' && index >= fixedSize);
+  const isOutside = !Number.isSafeInteger(index) || index < 0 || (!isEndless(set) && index >= fixedSize);
   if (isOutside)
     throw new EspalierError(
       'task',
-      `seedlings/${set} has no task ${index}: ${set === 'train' ? 'whole numbers from 0' : `0 to ${fixedSize - 1}`}`,
+      `seedlings/${set} has no task ${index}: ${isEndless(set) ? 'whole numbers from 0' : `0 to ${fixedSize - 1}`}`,
     );
   for (let turn = 0; turn < maxAims; turn++) {
     const random = new Random(seedOf('seedlings', set, index, turn));
@@ -112,8 +116,8 @@ export function growSeedling(set: SeedlingSet, index: number): Seedling {
 /** Where the bug goes. Fixed sets take turns, so that they are spread evenly. */
 function aim(set: SeedlingSet, index: number, turn: number, random: Random): Aim {
   const pool = set === 'novel' ? fragments.filter(({ name }) => novelFragments.has(name)) : trainFragments;
-  const fragment = set === 'train' ? random.pick(pool) : (pool[index % pool.length] as Fragment);
-  const size = Math.max(drawSize(random), fragment.slots.length + 1);
+  const fragment = isEndless(set) ? random.pick(pool) : (pool[index % pool.length] as Fragment);
+  const size = Math.max(drawSize(set, random), fragment.slots.length + 1);
   const turned = Math.floor(index / pool.length) + turn;
   if (set === 'transfer') {
     const options = lighter([...heldOutOperators(fragment)], random);
@@ -129,19 +133,17 @@ function lighter(operators: readonly Operator[], random: Random): readonly Opera
   return rest.length > 0 && random.chance(0.7) ? rest : operators;
 }
 
-const isTwofold = (operator: Operator): boolean => twofoldOperators.some((each) => each === operator);
-
 function grow(set: SeedlingSet, index: number, { fragment, operator, size }: Aim, random: Random): Seedling | null {
   const root = compose(fragment, size, rulesOf(set, fragment, size), random);
   if (!root || (set === 'unseen' && !isHeldOutComposition(root))) return null;
   const parts = partsOf(root);
   const part = parts.find((each) => each.fragment === fragment) as Part;
   const first = drawBug(root, part, operator, random);
-  const bug = first && (random.chance(twoBugShare) ? withSecond(root, first, set, random) : first);
-  if (bug && (set === 'train' || set === 'unseen') && !isSeen(bug)) return null;
+  const bug = first && withMore(root, first, set, random);
+  if (bug && set !== 'transfer' && set !== 'novel' && !isSeen(bug)) return null;
   const probes = bug && drawProbes(root, bug, random);
   if (!bug || !probes) return null;
-  const names = nameParts(root, random, set !== 'train');
+  const names = nameParts(root, random, !isEndless(set));
   const order = random.shuffled(parts);
   const rendered = render(order, names, bug, probes);
   const paths = Object.keys(rendered.right);
@@ -181,24 +183,45 @@ const trainRules: Rules = {
 
 /** Training has nothing that is held out; `unseen` has held-out constants where the bug is. */
 function rulesOf(set: SeedlingSet, wrong: Fragment, size: number): Rules {
-  if (set === 'train') return trainRules;
+  if (isEndless(set)) return trainRules;
   const pool = set === 'novel' ? [wrong, ...trainFragments] : trainFragments;
   const needsHeldOut = set === 'unseen' && hasHeldOutConstants(wrong);
   return {
     pool,
-    // Of larger repositories enough have a held-out pair by themselves.
-    mayMeet: (a, b) => set !== 'unseen' || size > 2 || isHeldOutMeeting(a, b),
+    mayMeet: (a, b) => {
+      // Of larger repositories enough have a held-out pair by themselves.
+      if (set === 'unseen') return size > 2 || isHeldOutMeeting(a, b);
+      return !isHeldOutMeeting(a, b);
+    },
     mayHave: (fragment, constants) => !needsHeldOut || fragment !== wrong || isHeldOutConstants(fragment, constants),
   };
 }
 
-function drawSize(random: Random): number {
+function drawSize(set: SeedlingSet, random: Random): number {
   let left = random.next();
-  for (const [index, share] of sizeShares.entries()) {
+  for (const [index, share] of (set === 'practice' ? practiceSizeShares : sizeShares).entries()) {
     left -= share;
     if (left < 0) return index + 2;
   }
   return 2;
+}
+
+function withMore(root: Part, first: Bug, set: SeedlingSet, random: Random): Bug | null {
+  if (set === 'practice') return withEvery(root, first, random);
+  return random.chance(twoBugShare) ? withSecond(root, first, set, random) : first;
+}
+
+/** A bug in every file that has none yet. */
+function withEvery(root: Part, first: Bug, random: Random): Bug | null {
+  const sites = [...first.sites];
+  for (const part of partsOf(root)) {
+    if (sites.some((site) => site.part === part)) continue;
+    const operator = random.pick(trainOperators(part.fragment).filter((each) => !isTwofold(each)));
+    const bug = drawBug(root, part, operator, random);
+    if (!bug) return null;
+    sites.push(...bug.sites);
+  }
+  return { operator: first.operator, sites };
 }
 
 /** A second bug in another file, of an operator that the set allows there. */
@@ -206,8 +229,9 @@ function withSecond(root: Part, first: Bug, set: SeedlingSet, random: Random): B
   if (first.sites.length > 1) return first;
   const others = partsOf(root).filter((part) => part !== first.sites[0]?.part);
   const part = random.pick(others);
-  const allowed = set === 'transfer' ? [...heldOutOperators(part.fragment)] : trainOperators(part.fragment);
-  const operator = random.pick(allowed);
+  const known = trainOperators(part.fragment);
+  // In `transfer` what makes the task is the first bug; the second is of a kind that training has there.
+  const operator = random.pick(set === 'transfer' ? known.filter((each) => !isTwofold(each)) : known);
   if (isTwofold(operator)) return null;
   const second = drawBug(root, part, operator, random);
   return second && { operator: first.operator, sites: [...first.sites, ...second.sites] };

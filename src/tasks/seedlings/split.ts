@@ -18,6 +18,8 @@ export const twofoldOperators = ['rename', 'argument-order'] as const;
 
 export type Operator = LineOperator | (typeof twofoldOperators)[number];
 
+export const isTwofold = (operator: Operator): boolean => twofoldOperators.some((each) => each === operator);
+
 export const operators: readonly Operator[] = [...lineOperators, ...twofoldOperators];
 
 const hash = (...parts: readonly string[]): number => new Random(seedOf('seedlings/split', ...parts)).next();
@@ -77,14 +79,19 @@ function differs(part: Part, mutant: Mutant, args: Parameters<typeof outcomeOf>[
 
 const heldOut = new Map<string, ReadonlySet<Operator>>();
 
+/**
+ * `logic` occurs in one fragment only: held out, it would be unknown altogether. What changes two files would crowd the
+ * other pairs out of `transfer`. Constants are held out by value, in `unseen`.
+ */
+const neverHeldOut: ReadonlySet<Operator> = new Set(['logic', 'constant', ...twofoldOperators]);
+
 /** Operators that are never seen with this fragment in training: about a quarter of those that apply. */
 export function heldOutOperators(fragment: Fragment): ReadonlySet<Operator> {
   let held = heldOut.get(fragment.name);
   if (!held) {
-    // `logic` occurs in one fragment only: held out, it would be unknown altogether.
-    const candidates = operatorsOf(fragment).filter((operator) => operator !== 'logic');
+    const candidates = operatorsOf(fragment).filter((operator) => !neverHeldOut.has(operator));
     const ordered = [...candidates].sort((a, b) => hash(fragment.name, a) - hash(fragment.name, b));
-    held = new Set(ordered.slice(0, Math.max(1, Math.round(candidates.length / 4))));
+    held = new Set(ordered.slice(0, Math.max(1, Math.round(candidates.length / 3))));
     heldOut.set(fragment.name, held);
   }
   return held;
@@ -96,7 +103,10 @@ export function trainOperators(fragment: Fragment): readonly Operator[] {
 
 const meetings = new Map<Fragment, Map<Fragment, boolean>>();
 
-/** A third of the pairs of fragments never meet in a repository of the training set. */
+/**
+ * A sixth of the pairs of fragments never meet in a repository of the training set. Of the callers that make a repository
+ * of two files with a leaf, some are held out and some are not, so that `unseen` has such repositories too.
+ */
 export function isHeldOutMeeting(a: Fragment, b: Fragment): boolean {
   if (a.name > b.name) return isHeldOutMeeting(b, a);
   let ofFirst = meetings.get(a);
@@ -106,10 +116,30 @@ export function isHeldOutMeeting(a: Fragment, b: Fragment): boolean {
   }
   let held = ofFirst.get(b);
   if (held === undefined) {
-    held = !isBound(a, b) && hash('meeting', a.name, b.name) < 1 / 3;
+    held = isBound(a, b)
+      ? false
+      : isPair(a, b) || isPair(b, a)
+        ? isHeldOutPair(a, b)
+        : hash('meeting', a.name, b.name) < 1 / 6;
     ofFirst.set(b, held);
   }
   return held;
+}
+
+/** Whether the two alone can be a repository. */
+const isPair = (caller: Fragment, leaf: Fragment): boolean => {
+  const [slot] = caller.slots;
+  if (caller.slots.length !== 1 || leaf.slots.length > 0 || slot?.gives !== leaf.gives) return false;
+  return slot?.takes === 'any' || slot?.takes.toString() === leaf.takes?.toString();
+};
+
+/** Leaves take turns, so that every caller meets some leaves in training and others not. */
+function isHeldOutPair(a: Fragment, b: Fragment): boolean {
+  const [caller, leaf] = a.slots.length > 0 ? [a, b] : [b, a];
+  const callers = fragments.filter((each) => isPair(each, leaf));
+  const turn = fragments.filter(({ slots, gives }) => slots.length === 0 && gives === leaf.gives).indexOf(leaf);
+  const held = Math.ceil(callers.length / 3);
+  return callers.length > 1 && (callers.indexOf(caller) + turn) % callers.length < held;
 }
 
 /** A class and its only caller always come together. */

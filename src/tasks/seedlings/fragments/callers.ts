@@ -96,6 +96,57 @@ exports.$f = ($ps) => {
 };`,
     says: '«first~last» of $fa, or $K1 if empty',
   }),
+  fragment('cap', {
+    takes: null,
+    gives: 'num',
+    slots: [given('num')],
+    constants: (_, results) => ({ K1: threshold(results) }),
+    code: `
+exports.$f = ($ps) => {
+  const $acc = $A.$fa($ps);
+  return Math.«min~max»($acc, $K1);
+};`,
+    says: '«smaller~larger» of $fa and $K1',
+  }),
+  fragment('total', {
+    takes: null,
+    gives: 'num',
+    slots: [given('list')],
+    constants: (random) => ({ K1: random.between(2, 30) }),
+    code: `
+exports.$f = ($ps) => {
+  let $acc = $K1;
+  for (const $it of $A.$fa($ps)) {
+    $acc «+=~-=» $it;
+  }
+  return $acc;
+};`,
+    says: '$K1 «plus~minus» each of $fa',
+  }),
+  fragment('amount', {
+    takes: null,
+    gives: 'num',
+    slots: [given('list')],
+    constants: (random) => ({ K1: random.between(2, 9) }),
+    code: `
+exports.$f = ($ps) => {
+  const $acc = $A.$fa($ps).length;
+  return $acc «*~+» $K1;
+};`,
+    says: 'how many $fa gives, «times~plus» $K1',
+  }),
+  fragment('size', {
+    takes: null,
+    gives: 'num',
+    slots: [given('text')],
+    constants: (random) => ({ K1: random.between(2, 9) }),
+    code: `
+exports.$f = ($ps) => {
+  const $acc = $A.$fa($ps);
+  return $acc.length «+~-~*» $K1;
+};`,
+    says: 'length of $fa «plus~minus~times» $K1',
+  }),
   fragment('affix', {
     takes: null,
     gives: 'text',

@@ -36,22 +36,6 @@ exports.$f = class {
 };`,
     says: '$ma($num) adds, $mb() takes out the «newest~oldest»',
   }),
-  fragment('window', {
-    takes: [],
-    gives: 'feed',
-    constants: (random) => ({ K1: random.between(2, 3) }),
-    args: (random) => fed(random, random.between(2, 6)),
-    code: `
-exports.$f = class {
-  $list = [];
-  $ma($num) {
-    this.$list.push($num);
-    if (this.$list.length > $K1) this.$list.shift();
-  }
-  $mb() { return this.$list[0] «+~-~*» this.$list.length; }
-};`,
-    says: '$ma($num) adds and keeps the newest $K1, $mb() gives the oldest kept «plus~minus~times» their number',
-  }),
   fragment('budget', {
     takes: [],
     gives: 'budget',

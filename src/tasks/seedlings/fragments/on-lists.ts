@@ -82,18 +82,6 @@ exports.$f = ($list) => {
 };`,
     says: '$list without repeats, «in order~reversed»',
   }),
-  fragment('rotate', {
-    takes: ['list'],
-    gives: 'list',
-    constants: (random) => ({ K1: random.between(1, 3) }),
-    args: (random) => [numbers(random, random.between(4, 7), 1, 20)],
-    code: `
-exports.$f = ($list) => {
-  const $acc = $list.slice(«$K1~-$K1»);
-  return $acc.concat($list.slice(0, «$K1~-$K1»));
-};`,
-    says: '$list with the «first $K1 moved to the end~last $K1 moved to the front»',
-  }),
   fragment('between', {
     takes: ['list'],
     gives: 'list',
@@ -107,7 +95,7 @@ exports.$f = ($list) => {
   }
   return $acc;
 };`,
-    says: 'those of $list «over~at least~under~at most» $K1 «and~and~or» «under~at most~over~at least» $K2',
+    says: 'those of $list «over~at least~under~at most» $K1 «and~and~or~or» «under~at most~over~at least» $K2',
   }),
   fragment('steps', {
     takes: ['list'],
@@ -122,21 +110,6 @@ exports.$f = ($list) => {
   return $acc;
 };`,
     says: 'each of $list «minus~plus» the one before it',
-  }),
-  fragment('running', {
-    takes: ['list'],
-    gives: 'list',
-    constants: (random) => ({ K1: random.between(2, 30) }),
-    args: (random) => [list(random)],
-    code: `
-exports.$f = ($list) => {
-  let $acc = $K1;
-  return $list.map(($it) => {
-    $acc «+=~-=» $it;
-    return $acc;
-  });
-};`,
-    says: '$K1 «plus~minus» the items of $list up to each',
   }),
   fragment('range', {
     takes: ['num', 'num'],

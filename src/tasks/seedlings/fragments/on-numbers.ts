@@ -29,28 +29,6 @@ exports.$f = ($num) => {
 };`,
     says: '$num «b:plus~minus» $K2 if «over~at least~under~at most» $K1, else $num',
   }),
-  fragment('tiers', {
-    takes: ['num'],
-    gives: 'num',
-    constants: (random) => {
-      const [a, b, c] = random.shuffled([2, 3, 4, 5, 6, 7, 8, 9]);
-      return {
-        K1: random.between(5, 20),
-        K2: random.between(25, 50),
-        K3: a as number,
-        K4: b as number,
-        K5: c as number,
-      };
-    },
-    args: (random, constants) => [near(random, constants, ['K1', 'K2'])],
-    code: `
-exports.$f = ($num) => {
-  if ($num «<~<=» $K1) return $K3;
-  if ($num «<~<=» $K2) return $K4;
-  return $K5;
-};`,
-    says: '$K3 «under~up to» $K1, $K4 «under~up to» $K2, else $K5',
-  }),
   fragment('gcd', {
     takes: ['num', 'num'],
     gives: 'num',
@@ -67,18 +45,6 @@ exports.$f = ($numA, $numB) => {
 };`,
     says: 'greatest common divisor of $numA and $numB',
   }),
-  fragment('percent', {
-    takes: ['num', 'num'],
-    gives: 'num',
-    constants: (random) => ({ K1: random.between(1, 99) }),
-    args: (random) => [random.between(1, 30), random.chance(0.25) ? 0 : random.between(3, 40)],
-    code: `
-exports.$f = ($numA, $numB) => {
-  if ($numB === 0) return $K1;
-  return Math.«floor~ceil»($numA * 100 / $numB);
-};`,
-    says: '$numA as percent of $numB, rounded «down~up», or $K1 if $numB is 0',
-  }),
   fragment('points', {
     takes: ['num', 'num'],
     gives: 'num',
@@ -90,21 +56,6 @@ exports.$f = ($numA, $numB) => {
   return $acc «+~-» $numB * $K2;
 };`,
     says: '$numA times $K1 «plus~minus» $numB times $K2',
-  }),
-  fragment('digits', {
-    takes: ['num'],
-    gives: 'text',
-    constants: (random) => ({ K1: random.between(2, 9) }),
-    args: (random) => [random.between(1, 60)],
-    code: `
-exports.$f = ($num) => {
-  let $acc = '';
-  for (let $it = $num; $it > 0; $it = Math.floor($it / $K1)) {
-    $acc = ($it % $K1) + $acc;
-  }
-  return $acc;
-};`,
-    says: '$num in base $K1, as text',
   }),
   fragment('overlap', {
     takes: ['span', 'span'],
