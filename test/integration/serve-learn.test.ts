@@ -61,7 +61,7 @@ it('learns from rewards while it serves, keeps what it learned, and goes on afte
   const server = start();
   const url = await baseUrlOf(server);
   const means: number[] = [];
-  for (let at = 0; at < 40; at++) means.push(await group(url, `g${at}`));
+  for (let at = 0; at < 100; at++) means.push(await group(url, `g${at}`));
   expect((await post(`${url}/espalier/sessions`, { temperature: 0.5 })).status).toBe(400);
   const ended = await interrupt(server);
   expect(ended.code).toBe(0);
@@ -77,7 +77,7 @@ it('learns from rewards while it serves, keeps what it learned, and goes on afte
   const kept = (await readdir(join(folder, 'run', 'checkpoints'))).map(Number);
   expect(kept.toSorted((a, b) => a - b)).toEqual([last - 1, last]);
   const facts = JSON.parse((await espalier(folder, 'inspect', 'run', '--json')).stdout) as Record<string, number>;
-  expect(facts).toMatchObject({ turns: 160, exact: 160, retokenizedSampledTokens: 0 });
+  expect(facts).toMatchObject({ turns: 400, exact: 400, retokenizedSampledTokens: 0 });
 
   const again = start();
   const next = await baseUrlOf(again);
