@@ -3,9 +3,9 @@ import { defineRun } from './src/run/config.ts';
 
 export default defineRun({
   name: 'start',
-  batches: 90,
+  batches: 80,
   rollout: { concurrency: 96 },
   // Failures push less than successes pull: that sharpens the policy, and turns stay few.
   learn: { learningRate: 1e-3, decayShare: 1, negativeScale: 0.25 },
-  evaluation: { every: 45 },
+  evaluation: { every: 40 },
 });
