@@ -16,7 +16,7 @@ import { createEngineHost } from '../../src/host/engine-host.ts';
 import { layoutTrajectories } from '../../src/trie/layout.ts';
 import { ask, type Completion, collect, requestOf } from './engine-collect.ts';
 import { kindsOf } from './engine-kinds.ts';
-import { livelyCheckpoint, tinyShape } from './engine-models.ts';
+import { boldStep, livelyCheckpoint, tinyShape } from './engine-models.ts';
 import { replacesWeights } from './weights-contract.ts';
 
 let directory = '';
@@ -292,17 +292,7 @@ const truncations: readonly Truncation[] = [
   { topK: 20, topP: 0.8, minP: 0.1 },
 ];
 const objective = { kind: 'clipped', clipLow: 0.2, clipHigh: 0.28, normalizer: 3 } as const;
-const optimizer: OptimizerStep = {
-  matrices: 'muon',
-  learningRate: 1e-2,
-  muonLearningRate: 1e-2,
-  muonMomentum: 0.9,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  weightDecay: 0.01,
-  gradientClip: Number.POSITIVE_INFINITY,
-};
+const optimizer: OptimizerStep = { ...boldStep, gradientClip: Number.POSITIVE_INFINITY };
 
 /** A group on its trie: a term for each sampled token, advantages alternating. */
 function batchOf(

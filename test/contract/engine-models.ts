@@ -1,7 +1,8 @@
-/** Tiny random models for tests of the engine. */
+/** Tiny random models for tests of the engine, and a step that moves them. */
 
 import { Random, seedOf } from '../../src/core/random.ts';
 import type { Checkpoint } from '../../src/engine/checkpoint.ts';
+import type { OptimizerStep } from '../../src/engine/engine.ts';
 import { randomCheckpoint } from '../../src/engine/random-checkpoint.ts';
 import type { ModelShape } from '../../src/native/native.ts';
 
@@ -32,3 +33,16 @@ export function livelyCheckpoint(shape: ModelShape = tinyShape, seed = 1n): Chec
   });
   return { ...checkpoint, weights: { names, data: lively } };
 }
+
+/** Large enough that one step changes every log-probability. */
+export const boldStep: OptimizerStep = {
+  matrices: 'muon',
+  learningRate: 1e-2,
+  muonLearningRate: 1e-2,
+  muonMomentum: 0.9,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  gradientClip: 1,
+};

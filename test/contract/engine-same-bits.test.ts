@@ -11,13 +11,12 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { OptimizerStep } from '../../src/engine/engine.ts';
 import type { EmbeddedEngine, EmbeddedOptions } from '../../src/engine/engines/embedded.ts';
 import { openEmbedded } from '../../src/engine/engines/embedded.ts';
 import { lossBatch } from '../../src/learn/loss-terms.ts';
 import { eachSet, loadKernelTest, useBestSet } from '../../src/native/kernel-case.ts';
 import { ask, requestOf } from './engine-collect.ts';
-import { livelyCheckpoint, tinyShape } from './engine-models.ts';
+import { boldStep, livelyCheckpoint, tinyShape } from './engine-models.ts';
 
 const native = loadKernelTest();
 afterEach(() => {
@@ -111,18 +110,6 @@ describe('sampled log-probabilities equal `score`', () => {
   }
 });
 
-const optimizer: OptimizerStep = {
-  matrices: 'muon',
-  learningRate: 1e-2,
-  muonLearningRate: 1e-2,
-  muonMomentum: 0.9,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  weightDecay: 0.01,
-  gradientClip: 1,
-};
-
 /** Ten times: a group of four sampled, one step on its trie, the new weights published. */
 async function tenSteps(engine: EmbeddedEngine): Promise<void> {
   for (let step = 0; step < 10; step++) {
@@ -142,7 +129,7 @@ async function tenSteps(engine: EmbeddedEngine): Promise<void> {
     });
     const { batch, figures } = lossBatch(rollouts);
     const objective = { kind: 'clipped', clipLow: 0.2, clipHigh: 0.28, normalizer: figures.sampledTokens } as const;
-    const { termLogprobs } = await engine.train({ batch, objective, optimizer });
+    const { termLogprobs } = await engine.train({ batch, objective, optimizer: boldStep });
     expect(termLogprobs).toEqual(batch.termBehaviorLogprob);
     await engine.publish();
   }

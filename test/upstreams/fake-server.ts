@@ -1,9 +1,12 @@
 /**
- * A hand-written HTTP server with the faults of real ones: it crashes, comes back on its port, drops a stream, falls
- * silent. What it answers is its route's matter: fake-vllm.ts, fake-sglang.ts.
+ * A hand-written HTTP server in front of our own engine, with the faults of real ones: it crashes, comes back on its port
+ * with its first weights, drops a stream, falls silent. What it answers is its route's matter: fake-vllm.ts,
+ * fake-sglang.ts.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { type EmbeddedEngine, openEmbedded } from '../../src/engine/engines/embedded.ts';
+import { unhurriedNative } from './unhurried-native.ts';
 
 export interface Call {
   readonly method: string;
@@ -40,21 +43,31 @@ export class FakeServer {
   dropAlways = Number.POSITIVE_INFINITY;
   /** Streams send nothing, and health checks get no answer. */
   silent = false;
+  readonly #model: string;
   readonly #route: Route;
   readonly #sockets = new Set<Socket>();
+  #engine: EmbeddedEngine | null = null;
   #server: Server | null = null;
   #port = 0;
 
-  constructor(route: Route) {
+  constructor(model: string, route: Route) {
+    this.#model = model;
     this.#route = route;
+  }
+
+  /** Throws the answer of a server whose engine died. */
+  get engine(): EmbeddedEngine {
+    if (this.#engine === null) throw new Answer(503, { error: { message: 'the engine is dead', code: 503 } });
+    return this.#engine;
   }
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** On the port that it had before. */
+  /** On the port that it had before, with its first weights. */
   async listen(): Promise<void> {
+    this.#engine = await openEmbedded({ model: this.#model, threads: 1 }, unhurriedNative());
     const server = createServer((request, response) => void this.#answer(request, response));
     server.on('connection', (socket) => {
       this.connections += 1;
@@ -68,10 +81,11 @@ export class FakeServer {
 
   /** As of a process that is killed. */
   async crash(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
+    const [server, engine] = [this.#server, this.#engine];
+    [this.#server, this.#engine] = [null, null];
     for (const socket of this.#sockets) socket.destroy();
     if (server !== null) await new Promise((closed) => server.close(closed));
+    await engine?.close();
   }
 
   /** Sends the events as `data` lines and `[DONE]`, unless the connection breaks. */

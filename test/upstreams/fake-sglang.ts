@@ -11,10 +11,8 @@ import { existsSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { policyVersion } from '../../src/core/ids.ts';
 import type { GenerateRequest } from '../../src/engine/engine.ts';
-import { type EmbeddedEngine, openEmbedded } from '../../src/engine/engines/embedded.ts';
 import { Answer, type Call, FakeServer } from './fake-server.ts';
 import { tokenized, truncationIn } from './fake-vllm.ts';
-import { unhurriedNative } from './unhurried-native.ts';
 
 export interface FakeSglangOptions {
   readonly model: string;
@@ -35,28 +33,19 @@ const knownParameters = new Set(
 
 export class FakeSglang extends FakeServer {
   readonly #options: FakeSglangOptions;
-  #engine: EmbeddedEngine | null = null;
   #label = 'default';
   #paused = false;
   #created = 0;
 
   constructor(options: FakeSglangOptions) {
-    super((call, response) => this.#route(call, response));
+    super(options.model, (call, response) => this.#route(call, response));
     this.#options = options;
   }
 
   override async listen(): Promise<void> {
-    this.#engine = await openEmbedded({ model: this.#options.model, threads: 1 }, unhurriedNative());
     this.#label = 'default';
     this.#paused = false;
     await super.listen();
-  }
-
-  override async crash(): Promise<void> {
-    const engine = this.#engine;
-    this.#engine = null;
-    await super.crash();
-    await engine?.close();
   }
 
   async #route({ method, path, body }: Call, response: ServerResponse): Promise<unknown> {
@@ -68,16 +57,16 @@ export class FakeSglang extends FakeServer {
       case 'GET /model_info':
         return { model_path: this.#options.model, is_generation: true, weight_version: this.#label };
       case 'POST /tokenize':
-        return tokenized(String(body['prompt']), this.#open.contextLength);
+        return tokenized(String(body['prompt']), this.engine.contextLength);
       case 'POST /generate':
         return this.#generate(body, response);
       case 'POST /pause_generation':
         this.#paused = true;
-        await this.#open.pause();
+        await this.engine.pause();
         return { message: 'Generation paused successfully.', status: 'ok' };
       case 'POST /continue_generation':
         this.#paused = false;
-        await this.#open.resume();
+        await this.engine.resume();
         return { message: 'Generation continued successfully.', status: 'ok' };
       case 'POST /update_weights_from_disk':
         return this.#update(body);
@@ -91,7 +80,7 @@ export class FakeSglang extends FakeServer {
     const outcome = { num_paused_requests: 0 };
     if (!existsSync(path)) throw new Answer(400, { success: false, message: `no weights at ${path}`, ...outcome });
     if (!this.#paused) throw new Answer(400, { success: false, message: 'requests are running', ...outcome });
-    await this.#open.load(path, policyVersion(0), 'fresh');
+    await this.engine.load(path, policyVersion(0), 'fresh');
     this.#label = String(weight_version);
     return { success: true, message: `Weight version updated to ${this.#label}.`, ...outcome };
   }
@@ -101,12 +90,12 @@ export class FakeSglang extends FakeServer {
     if (body['stream'] === true) return this.stream(response, this.#chunks(body, response));
     const request = this.#requestOf(body);
     const entries: Entry[] = [];
-    for await (const event of this.#open.generate(request)) {
+    for await (const event of this.engine.generate(request)) {
       if (event.type === 'tokens') entries.push(...this.#entries(event.ids, event.logprobs, request));
     }
     const greedy = { ...request, sampling: { ...request.sampling, temperature: 0 } };
     const tops: Entry[][] = [];
-    for await (const event of this.#open.generate(greedy)) {
+    for await (const event of this.engine.generate(greedy)) {
       if (event.type === 'tokens') tops.push(this.#entries(event.ids, event.logprobs, request));
     }
     const meta = this.#meta(entries, entries.length, { type: 'length', length: entries.length });
@@ -131,7 +120,7 @@ export class FakeSglang extends FakeServer {
       const entries = this.#options.incremental === true ? fresh : all;
       return { text: '', output_ids: entries.map(([, id]) => id), meta_info: this.#meta(entries, all.length, finish) };
     };
-    for await (const event of this.#open.generate({ ...request, signal: gone.signal })) {
+    for await (const event of this.engine.generate({ ...request, signal: gone.signal })) {
       if (event.type === 'tokens') {
         const fresh = this.#entries(event.ids, event.logprobs, request);
         all.push(...fresh);
@@ -164,7 +153,7 @@ export class FakeSglang extends FakeServer {
     const parameters = body['sampling_params'] as Parameters;
     const ids = Int32Array.from(body['input_ids'] as readonly number[]);
     const maxTokens = Number(parameters['max_new_tokens']);
-    const { contextLength, vocabSize } = this.#open;
+    const { contextLength, vocabSize } = this.engine;
     if (ids.some((id) => id >= vocabSize)) throw refusal('The input_ids contain values out of the vocabulary.');
     if (ids.length + maxTokens > contextLength) {
       throw refusal(`Requested token count exceeds the model's maximum context length of ${contextLength} tokens.`);
@@ -184,14 +173,9 @@ export class FakeSglang extends FakeServer {
     };
   }
 
-  get #open(): EmbeddedEngine {
-    if (this.#engine === null) throw new Answer(503, { error: { message: 'the engine is dead', code: 503 } });
-    return this.#engine;
-  }
-
   #modelCard() {
     const { model } = this.#options;
-    return { id: model, object: 'model', owned_by: 'sglang', root: model, max_model_len: this.#open.contextLength };
+    return { id: model, object: 'model', owned_by: 'sglang', root: model, max_model_len: this.engine.contextLength };
   }
 }
 

@@ -11,9 +11,7 @@ import type { ServerResponse } from 'node:http';
 import { policyVersion } from '../../src/core/ids.ts';
 import type { Truncation } from '../../src/core/truncation.ts';
 import type { GenerateRequest } from '../../src/engine/engine.ts';
-import { type EmbeddedEngine, openEmbedded } from '../../src/engine/engines/embedded.ts';
 import { Answer, type Call, FakeServer } from './fake-server.ts';
-import { unhurriedNative } from './unhurried-native.ts';
 
 export interface FakeVllmOptions {
   readonly model: string;
@@ -31,27 +29,18 @@ const servedModel = 'fake/model';
 
 export class FakeVllm extends FakeServer {
   readonly #options: FakeVllmOptions;
-  #engine: EmbeddedEngine | null = null;
   #label = 'default';
   #created = 0;
 
   constructor(options: FakeVllmOptions) {
-    super((call, response) => this.#route(call, response));
+    super(options.model, (call, response) => this.#route(call, response));
     this.#options = options;
   }
 
   /** Starts it, with its first weights. */
   override async listen(): Promise<void> {
-    this.#engine = await openEmbedded({ model: this.#options.model, threads: 1 }, unhurriedNative());
     this.#label = 'default';
     await super.listen();
-  }
-
-  override async crash(): Promise<void> {
-    const engine = this.#engine;
-    this.#engine = null;
-    await super.crash();
-    await engine?.close();
   }
 
   async #route(call: Call, response: ServerResponse): Promise<unknown> {
@@ -65,7 +54,7 @@ export class FakeVllm extends FakeServer {
       case 'GET /v1/models':
         return { object: 'list', data: [this.#modelCard()] };
       case 'POST /tokenize':
-        return tokenized(String(call.body['prompt']), this.#open.contextLength, this.#options.encode);
+        return tokenized(String(call.body['prompt']), this.engine.contextLength, this.#options.encode);
       case 'POST /v1/completions':
         return this.#complete(call.body, response);
       default:
@@ -78,10 +67,10 @@ export class FakeVllm extends FakeServer {
     switch (`${method} ${path}`) {
       case 'POST /pause':
         if (query.get('mode') !== 'abort') throw new Answer(400, { error: 'only abort is faked' });
-        await this.#open.pause();
+        await this.engine.pause();
         return { status: 'paused' };
       case 'POST /resume':
-        await this.#open.resume();
+        await this.engine.resume();
         return { status: 'resumed' };
       case 'GET /weight_info':
         return { weight_version: this.#label };
@@ -103,7 +92,7 @@ export class FakeVllm extends FakeServer {
       await this.crash();
       return null;
     }
-    await this.#open.load(path, policyVersion(0), 'fresh');
+    await this.engine.load(path, policyVersion(0), 'fresh');
     return { results: [null] };
   }
 
@@ -111,7 +100,7 @@ export class FakeVllm extends FakeServer {
     const request = this.#requestOf(body);
     if (body['stream'] === true) return this.stream(response, this.#chunks(body, request, response));
     const choices: unknown[] = [];
-    for await (const event of this.#open.generate(request)) {
+    for await (const event of this.engine.generate(request)) {
       if (event.type !== 'tokens') continue;
       const greedy = { ...request, sampling: { ...request.sampling, temperature: 0 } };
       const { greatest } = await this.#greatest(greedy);
@@ -122,7 +111,7 @@ export class FakeVllm extends FakeServer {
   }
 
   async #greatest(greedy: GenerateRequest): Promise<{ greatest: readonly [number, number] }> {
-    for await (const event of this.#open.generate(greedy)) {
+    for await (const event of this.engine.generate(greedy)) {
       if (event.type === 'tokens') return { greatest: [event.ids[0] as number, event.logprobs[0] as number] };
     }
     throw new Error('the engine samples nothing');
@@ -133,7 +122,7 @@ export class FakeVllm extends FakeServer {
     response.on('close', () => gone.abort());
     const head = this.#head();
     let count = 0;
-    for await (const event of this.#open.generate({ ...request, signal: gone.signal })) {
+    for await (const event of this.engine.generate({ ...request, signal: gone.signal })) {
       if (event.type === 'tokens') {
         const { ids, logprobs } = event;
         const prompt_token_ids = count === 0 ? [...request.ids] : null;
@@ -177,7 +166,7 @@ export class FakeVllm extends FakeServer {
       readonly prompt: readonly number[];
       readonly stop_token_ids?: readonly number[];
     };
-    const { contextLength, vocabSize } = this.#open;
+    const { contextLength, vocabSize } = this.engine;
     if (model !== servedModel) throw refusal(404, `The model \`${String(model)}\` does not exist.`, 'NotFoundError');
     if (prompt.some((id) => id >= vocabSize))
       throw refusal(400, `Token id ${Math.max(...prompt)} is out of vocabulary`);
@@ -202,11 +191,6 @@ export class FakeVllm extends FakeServer {
     };
   }
 
-  get #open(): EmbeddedEngine {
-    if (this.#engine === null) throw new Answer(503, { error: { message: 'the engine is dead', code: 503 } });
-    return this.#engine;
-  }
-
   #head() {
     this.#created += 1;
     return { id: `cmpl-${this.#created}`, object: 'text_completion', created: this.#created, model: servedModel };
@@ -214,7 +198,13 @@ export class FakeVllm extends FakeServer {
 
   #modelCard() {
     const { model } = this.#options;
-    return { id: servedModel, object: 'model', owned_by: 'vllm', root: model, max_model_len: this.#open.contextLength };
+    return {
+      id: servedModel,
+      object: 'model',
+      owned_by: 'vllm',
+      root: model,
+      max_model_len: this.engine.contextLength,
+    };
   }
 }
 
